@@ -1,0 +1,172 @@
+//! Static options: what is fixed when Seaway starts, given by flags and environment variables.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::decode::options;
+use crate::wire::Wire;
+
+options! {
+    /// All static options.
+    section struct StaticOptions {
+        entry_points: BTreeMap<String, EntryPointOptions> = BTreeMap::new(), "entryPoints", "", "Where requests arrive.";
+        providers: ProvidersOptions = ProvidersOptions::default(), "providers", "", "Where configuration comes from.";
+        api: Option<ApiOptions> = None, "api", "", "The API.";
+        ping: Option<PingOptions> = None, "ping", "", "Answers /ping.";
+        access_log: Option<AccessLogOptions> = None, "accessLog", "", "One line for each exchange.";
+        log: LogOptions = LogOptions::default(), "log", "", "What happens to Seaway itself.";
+        global: GlobalOptions = GlobalOptions::default(), "global", "", "Accepted for compatibility.";
+        servers_transport: ServersTransportOptions = ServersTransportOptions::default(), "serversTransport", "", "How servers are connected to.";
+        seaway: SeawayOptions = SeawayOptions::default(), "seaway", "", "Options that only Seaway has.";
+    }
+
+    /// `entryPoints.<name>`.
+    section struct EntryPointOptions {
+        address: String = String::new(), "address", "", "Where to listen: [host]:port.";
+        as_default: bool = false, "asDefault", "false", "Used by routers that name no entry point.";
+        reuse_port: bool = false, "reusePort", "false", "Accepted for compatibility: every listener shares its port.";
+        forwarded_headers: ForwardedHeadersOptions = ForwardedHeadersOptions::default(), "forwardedHeaders", "", "Whose X-Forwarded-* headers are believed.";
+        transport: TransportOptions = TransportOptions::default(), "transport", "", "Time limits.";
+        http: EntryPointHttpOptions = EntryPointHttpOptions::default(), "http", "", "HTTP on this entry point.";
+    }
+
+    /// `entryPoints.<name>.http`.
+    section struct EntryPointHttpOptions {
+        max_header_bytes: u64 = 1_048_576, "maxHeaderBytes", "1048576", "Largest request head that is read.";
+        upgrades: Vec<String> = vec!["websocket".to_owned()], "upgrades", "websocket", "Upgrade tokens that may become a tunnel (h2c never).";
+    }
+
+    /// `entryPoints.<name>.forwardedHeaders`.
+    section struct ForwardedHeadersOptions {
+        insecure: bool = false, "insecure", "false", "Believe everybody.";
+        trusted_ips: Vec<String> = Vec::new(), "trustedIPs", "", "Believe these addresses and networks.";
+        not_append_x_forwarded_for: bool = false, "notAppendXForwardedFor", "false", "Leave X-Forwarded-For as it came.";
+    }
+
+    /// `entryPoints.<name>.transport`.
+    section struct TransportOptions {
+        responding_timeouts: RespondingTimeouts = RespondingTimeouts::default(), "respondingTimeouts", "", "Time limits towards clients.";
+        life_cycle: LifeCycle = LifeCycle::default(), "lifeCycle", "", "How Seaway stops.";
+    }
+
+    /// `entryPoints.<name>.transport.respondingTimeouts`.
+    section struct RespondingTimeouts {
+        read_timeout: Duration = Duration::from_secs(60), "readTimeout", "60s", "Longest silence while a request body is read; the head has 10 s in all.";
+        write_timeout: Duration = Duration::from_secs(0), "writeTimeout", "0s", "Longest time for a whole response; 0 for none.";
+        idle_timeout: Duration = Duration::from_secs(180), "idleTimeout", "180s", "How long an unused connection stays open.";
+    }
+
+    /// `entryPoints.<name>.transport.lifeCycle`.
+    section struct LifeCycle {
+        request_accept_grace_timeout: Duration = Duration::from_secs(0), "requestAcceptGraceTimeout", "0s", "Go on accepting for so long after the stop signal.";
+        grace_time_out: Duration = Duration::from_secs(10), "graceTimeOut", "10s", "Time that running requests have to end.";
+    }
+
+    /// `providers`.
+    section struct ProvidersOptions {
+        docker: Option<DockerOptions> = None, "docker", "", "Containers and their labels.";
+        providers_throttle_duration: Duration = Duration::from_secs(2), "providersThrottleDuration", "2s", "Accepted for compatibility: changes are applied in milliseconds.";
+    }
+
+    /// `providers.docker`.
+    switch struct DockerOptions {
+        endpoint: String = String::new(), "endpoint", "unix:///var/run/docker.sock", "Where the engine is: unix://, tcp:// or http(s)://; DOCKER_HOST serves where it is not given.";
+        exposed_by_default: bool = true, "exposedByDefault", "true", "Take containers without traefik.enable=true.";
+        constraints: String = String::new(), "constraints", "", "Only containers whose labels satisfy this expression.";
+        default_rule: String = "Host(`{{ normalize .Name }}`)".to_owned(), "defaultRule", "Host(`{{ normalize .Name }}`)", "Rule of routers that have none.";
+        network: String = String::new(), "network", "", "Network whose addresses are used.";
+        use_bind_port_ip: bool = false, "useBindPortIP", "false", "Use the published address in place of the container's.";
+        watch: bool = true, "watch", "true", "Follow the engine's events.";
+        allow_empty_services: bool = false, "allowEmptyServices", "false", "Keep services whose containers are not healthy.";
+        username: String = String::new(), "username", "", "User name for the engine's API.";
+        password: String = String::new(), "password", "", "Password for the engine's API.";
+        http_client_timeout: Duration = Duration::from_secs(0), "httpClientTimeout", "0s", "Time one call to the engine may take; 0 for Seaway's own limits.";
+        tls: Option<DockerTls> = None, "tls", "", "TLS towards a TCP endpoint.";
+    }
+
+    /// `providers.docker.tls`.
+    section struct DockerTls {
+        ca: String = String::new(), "ca", "", "File with the authority's certificate.";
+        cert: String = String::new(), "cert", "", "File with the client's certificate.";
+        key: String = String::new(), "key", "", "File with the client's key.";
+        insecure_skip_verify: bool = false, "insecureSkipVerify", "false", "Do not check the engine's certificate.";
+    }
+
+    /// `api`.
+    switch struct ApiOptions {
+        insecure: bool = false, "insecure", "false", "Serve the API on the entry point traefik (:8080).";
+        dashboard: bool = true, "dashboard", "true", "Accepted; the dashboard is not there yet.";
+        debug: bool = false, "debug", "false", "Accepted; there are no debug pages.";
+        base_path: String = "/".to_owned(), "basePath", "/", "Path that the API is below.";
+    }
+
+    /// `ping`.
+    switch struct PingOptions {
+        entry_point: String = "traefik".to_owned(), "entryPoint", "traefik", "Where /ping is answered.";
+        manual_routing: bool = false, "manualRouting", "false", "Only through a router to ping@internal.";
+        terminating_status_code: i64 = 503, "terminatingStatusCode", "503", "Status while stopping.";
+    }
+
+    /// `accessLog`.
+    switch struct AccessLogOptions {
+        file_path: String = String::new(), "filePath", "", "File to write to; standard output if not given.";
+        format: String = "common".to_owned(), "format", "common", "seaway, common, genericCLF or json.";
+        buffering_size: u64 = 0, "bufferingSize", "0", "Accepted for compatibility: lines are written in batches within 10 ms.";
+        add_internals: bool = false, "addInternals", "false", "Also log requests to the API and ping.";
+        filters: AccessLogFilters = AccessLogFilters::default(), "filters", "", "Only lines that one of these lets through.";
+    }
+
+    /// `accessLog.filters`.
+    section struct AccessLogFilters {
+        status_codes: Vec<String> = Vec::new(), "statusCodes", "", "Statuses and ranges: 404,500-599.";
+        retry_attempts: bool = false, "retryAttempts", "false", "Requests that were retried.";
+        min_duration: Duration = Duration::from_secs(0), "minDuration", "0s", "Requests that took at least so long.";
+    }
+
+    /// `log`.
+    section struct LogOptions {
+        level: String = "INFO".to_owned(), "level", "INFO", "TRACE, DEBUG, INFO, WARN or ERROR.";
+        format: String = "common".to_owned(), "format", "common", "common or json.";
+        file_path: String = String::new(), "filePath", "", "File to write to; standard error if not given.";
+        no_color: bool = false, "noColor", "false", "No colours on a terminal.";
+    }
+
+    /// `global`.
+    section struct GlobalOptions {
+        check_new_version: bool = false, "checkNewVersion", "false", "Accepted for compatibility: Seaway never calls home.";
+        send_anonymous_usage: bool = false, "sendAnonymousUsage", "false", "Accepted for compatibility: Seaway never calls home.";
+    }
+
+    /// `serversTransport`.
+    section struct ServersTransportOptions {
+        max_idle_conns_per_host: u64 = 200, "maxIdleConnsPerHost", "200", "Unused connections kept for each server.";
+        forwarding_timeouts: ForwardingTimeouts = ForwardingTimeouts::default(), "forwardingTimeouts", "", "Time limits towards servers.";
+    }
+
+    /// `serversTransport.forwardingTimeouts`.
+    section struct ForwardingTimeouts {
+        dial_timeout: Option<Duration> = None, "dialTimeout", "1s", "Time to connect to a server.";
+        response_header_timeout: Duration = Duration::from_secs(0), "responseHeaderTimeout", "0s", "Time until the response head; 0 for none.";
+        idle_conn_timeout: Duration = Duration::from_secs(90), "idleConnTimeout", "90s", "How long an unused connection to a server is kept.";
+    }
+
+    /// `seaway`: what only Seaway has.
+    section struct SeawayOptions {
+        workers: u64 = 0, "workers", "0", "Data-plane threads; 0 for one per core.";
+        user: String = String::new(), "user", "", "uid[:gid] to become once everything listens and the engine answered.";
+        labels: SeawayLabels = SeawayLabels::default(), "labels", "", "What labels may ask for.";
+        hold: HoldOptions = HoldOptions::default(), "hold", "", "Requests that wait for a service to come back.";
+        control_socket: String = "/tmp/seaway.sock".to_owned(), "controlSocket", "/tmp/seaway.sock", "Unix socket for seaway healthcheck; empty for none.";
+    }
+
+    /// `seaway.labels`.
+    section struct SeawayLabels {
+        allow_internal: bool = false, "allowInternal", "false", "Containers may route to internal services such as api@internal.";
+    }
+
+    /// `seaway.hold`.
+    section struct HoldOptions {
+        timeout: Duration = Duration::from_secs(15), "timeout", "15s", "Longest wait; 0 switches holding off.";
+        max: u64 = 1000, "max", "1000", "Most requests that wait at one time.";
+    }
+}

@@ -1,0 +1,1 @@
+//! The judged form of a request head: canonical host and path, hop-by-hop and forwarded headers.

@@ -1,0 +1,1 @@
+//! Labels, flags and environment into one tree, and the tree into configuration.

@@ -1,0 +1,1 @@
+//! Every middleware: its compiled form and its hooks.

@@ -1,0 +1,1 @@
+//! Providers and the reconciler: what runs, turned into a published routing table.

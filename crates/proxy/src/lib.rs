@@ -1,0 +1,1 @@
+//! The data plane: workers, listeners, exchanges, upstream pool, upgrades, drain.

@@ -1,0 +1,1 @@
+//! Configuration into a routing table: matcher, host index, balancers, affinity, state.

@@ -1,0 +1,1 @@
+//! Fake Docker Engine, misbehaving upstreams, raw client.

@@ -1,0 +1,2 @@
+//! The demo application as a program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Seaway, the program.
+fn main() {}
