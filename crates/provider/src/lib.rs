@@ -1,1 +1,8 @@
 //! Providers and the reconciler: what runs, turned into a published routing table.
+//!
+//! A provider sends [`Update`]s; the reconciler merges them, compiles a table and publishes it.
+
+pub mod docker;
+pub mod snapshot;
+
+pub use snapshot::{EngineTime, Snapshot, Update, UpdateReceiver, UpdateSender, updates};
