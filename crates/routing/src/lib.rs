@@ -1,1 +1,31 @@
 //! Configuration into a routing table: matcher, host index, balancers, affinity, state.
+//!
+//! No I/O happens here. Clock readings come in as [`Millis`], so everything about balancing, affinity, draining and
+//! readiness is tested with a virtual clock.
+
+pub mod balancer;
+pub mod compile;
+pub mod index;
+pub mod matcher;
+pub mod publish;
+pub mod state;
+pub mod sticky;
+pub mod table;
+
+pub use publish::Published;
+pub use state::{Phase, ServerState, ServiceState, StateRegistry};
+pub use table::{EntryPointTable, Route, RouteTarget, RoutingTable, Server, Service};
+
+/// Milliseconds of a monotonic clock with an arbitrary start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(
+    /// The reading.
+    pub u64,
+);
+
+impl Millis {
+    /// Time since `earlier`, zero if that is in the future.
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}

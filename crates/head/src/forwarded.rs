@@ -1,0 +1,275 @@
+//! The headers that tell a server who the client is. Seaway manages them: what an untrusted peer sends is removed in
+//! every spelling, and one set of values is written in its place.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use ipnet::IpNet;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-server");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Whose forwarded headers are believed.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Everybody's (`forwardedHeaders.insecure`).
+    pub everybody: bool,
+    /// Those of peers in these networks.
+    pub networks: Vec<IpNet>,
+}
+
+impl Trust {
+    /// True when that peer's values are kept.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.everybody || self.networks.iter().any(|network| network.contains(&peer))
+    }
+}
+
+/// What is the same for every request of one connection, built once when it is accepted.
+#[derive(Clone, Debug)]
+pub struct Forwarding {
+    trusted: bool,
+    secure: bool,
+    append: bool,
+    peer: HeaderValue,
+    server: HeaderValue,
+}
+
+impl Forwarding {
+    /// For a connection from `peer`; `server` is this machine's host name.
+    pub fn new(peer: IpAddr, trust: &Trust, secure: bool, append: bool, server: &HeaderValue) -> Self {
+        // An address' text has only characters that a header value may have.
+        let text = HeaderValue::from_str(&peer.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+        Self { trusted: trust.trusts(peer), secure, append, peer: text, server: server.clone() }
+    }
+
+    /// Cleans and completes the headers of a request before middlewares see them. `upgrade` tells `ws` from `http`.
+    pub fn prepare(&self, headers: &mut HeaderMap, upgrade: bool) {
+        self.clean(headers);
+        if self.trusted {
+            fold_forwarded_for(headers);
+        }
+        let kept = |headers: &HeaderMap, name: &HeaderName| self.trusted && headers.contains_key(name);
+        if !kept(headers, &X_REAL_IP) {
+            headers.insert(X_REAL_IP, self.peer.clone());
+        }
+        if !kept(headers, &X_FORWARDED_PROTO) {
+            let proto = match (upgrade, self.secure) {
+                (false, false) => HeaderValue::from_static("http"),
+                (false, true) => HeaderValue::from_static("https"),
+                (true, false) => HeaderValue::from_static("ws"),
+                (true, true) => HeaderValue::from_static("wss"),
+            };
+            headers.insert(X_FORWARDED_PROTO, proto);
+        }
+        if !kept(headers, &X_FORWARDED_PORT) {
+            let port = self.port(headers);
+            headers.insert(X_FORWARDED_PORT, port);
+        }
+        if !kept(headers, &X_FORWARDED_HOST)
+            && let Some(host) = headers.get(HOST).cloned()
+        {
+            headers.insert(X_FORWARDED_HOST, host);
+        }
+        headers.insert(X_FORWARDED_SERVER, self.server.clone());
+    }
+
+    /// Appends the peer to `X-Forwarded-For`, right before forwarding; middlewares have seen the list without it.
+    pub fn finish(&self, headers: &mut HeaderMap) {
+        if !self.append {
+            return;
+        }
+        let value = match headers.get(&X_FORWARDED_FOR) {
+            None => self.peer.clone(),
+            Some(list) => {
+                let mut joined = Vec::with_capacity(list.len() + 2 + self.peer.len());
+                joined.extend_from_slice(list.as_bytes());
+                joined.extend_from_slice(b", ");
+                joined.extend_from_slice(self.peer.as_bytes());
+                HeaderValue::from_bytes(&joined).unwrap_or_else(|_| self.peer.clone())
+            }
+        };
+        headers.insert(X_FORWARDED_FOR, value);
+    }
+
+    /// Removes managed headers of untrusted peers, and from everybody the underscore spellings of managed, framing and
+    /// identity headers: servers that fold `_` into `-` would take them for the real ones.
+    fn clean(&self, headers: &mut HeaderMap) {
+        let suspicious = |name: &str| name.starts_with("x-") || name.contains('_');
+        if !headers.keys().any(|name| suspicious(name.as_str())) {
+            return;
+        }
+        let bad: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| {
+                let text = name.as_str();
+                let alias = text.contains('_') && is_reserved_alias(&text.replace('_', "-"));
+                alias || (!self.trusted && is_managed(text))
+            })
+            .cloned()
+            .collect();
+        for name in bad {
+            headers.remove(name);
+        }
+    }
+
+    fn port(&self, headers: &HeaderMap) -> HeaderValue {
+        let host = headers.get(HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+        if let Some(port) = crate::host::parse(host).and_then(|h| h.port) {
+            return HeaderValue::from(port);
+        }
+        let proto = headers.get(X_FORWARDED_PROTO).map(HeaderValue::as_bytes).unwrap_or_default();
+        let secure = self.secure || matches!(proto, b"https" | b"wss");
+        HeaderValue::from_static(if secure { "443" } else { "80" })
+    }
+}
+
+/// The address a connection came from, with IPv4-mapped IPv6 unwrapped so that allow-lists see one form.
+pub fn canonical_peer(address: SocketAddr) -> IpAddr {
+    address.ip().to_canonical()
+}
+
+/// True for the headers that only Seaway, or a peer it trusts, may set. `name` is in lower case.
+pub fn is_managed(name: &str) -> bool {
+    match name.strip_prefix("x-") {
+        Some("scheme" | "real-ip") => true,
+        Some(rest) => matches!(
+            rest.strip_prefix("forwarded-"),
+            Some(
+                "for"
+                    | "proto"
+                    | "scheme"
+                    | "host"
+                    | "port"
+                    | "server"
+                    | "uri"
+                    | "method"
+                    | "prefix"
+                    | "tls-client-cert"
+                    | "tls-client-cert-info"
+            )
+        ),
+        None => false,
+    }
+}
+
+fn is_reserved_alias(name: &str) -> bool {
+    is_managed(name)
+        || matches!(
+            name,
+            "content-length"
+                | "transfer-encoding"
+                | "content-type"
+                | "proxy-authorization"
+                | "proxy-connection"
+                | "keep-alive"
+        )
+        || name.starts_with("x-auth-")
+        || name.starts_with("x-forwarded-")
+        || name == "remote-user"
+}
+
+fn fold_forwarded_for(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(&X_FORWARDED_FOR).iter();
+    if lines.by_ref().nth(1).is_none() {
+        return;
+    }
+    let joined =
+        headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..]);
+    if let Ok(value) = HeaderValue::from_bytes(&joined) {
+        headers.insert(X_FORWARDED_FOR, value);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9));
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn forwarding(trust: &Trust) -> Forwarding {
+        Forwarding::new(PEER, trust, false, true, &HeaderValue::from_static("edge"))
+    }
+
+    fn get<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+        headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+
+    #[test]
+    fn an_untrusted_peer_cannot_set_them_in_any_spelling() {
+        let mut headers = map(&[
+            ("host", "a.test:8080"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("x-forwarded_for", "6.6.6.6"),
+            ("x-forwarded-prefix", "//evil"),
+            ("x-forwarded-tls-client-cert", "x"),
+            ("x-real-ip", "6.6.6.6"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "5"),
+            ("x-custom", "stays"),
+            ("my_own", "stays"),
+        ]);
+        let forwarding = forwarding(&Trust::default());
+        forwarding.prepare(&mut headers, false);
+        assert_eq!(get(&headers, "x-forwarded-for"), "");
+        forwarding.finish(&mut headers);
+        let want = map(&[
+            ("host", "a.test:8080"),
+            ("x-custom", "stays"),
+            ("my_own", "stays"),
+            ("x-real-ip", "10.0.0.9"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-port", "8080"),
+            ("x-forwarded-host", "a.test:8080"),
+            ("x-forwarded-server", "edge"),
+            ("x-forwarded-for", "10.0.0.9"),
+        ]);
+        assert_eq!(headers, want);
+    }
+
+    #[test]
+    fn a_trusted_peer_is_believed_and_appended_to() {
+        let trust = Trust { everybody: false, networks: vec!["10.0.0.0/8".parse().unwrap()] };
+        let mut headers = map(&[
+            ("host", "a.test"),
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "2.2.2.2"),
+            ("x-forwarded-proto", "https"),
+            ("x-real-ip", "1.1.1.1"),
+        ]);
+        let forwarding = forwarding(&trust);
+        forwarding.prepare(&mut headers, false);
+        assert_eq!(get(&headers, "x-forwarded-for"), "1.1.1.1, 2.2.2.2");
+        forwarding.finish(&mut headers);
+        assert_eq!(get(&headers, "x-forwarded-for"), "1.1.1.1, 2.2.2.2, 10.0.0.9");
+        assert_eq!(get(&headers, "x-forwarded-port"), "443");
+        assert_eq!(get(&headers, "x-real-ip"), "1.1.1.1");
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_address() {
+        assert_eq!(canonical_peer("[::ffff:10.0.0.9]:1".parse().unwrap()), PEER);
+    }
+
+    #[test]
+    fn upgrades_are_ws() {
+        let mut headers = map(&[("host", "a.test")]);
+        forwarding(&Trust::default()).prepare(&mut headers, true);
+        assert_eq!(get(&headers, "x-forwarded-proto"), "ws");
+        assert_eq!(get(&headers, "x-forwarded-port"), "80");
+    }
+}

@@ -1,0 +1,304 @@
+//! One canonical path, computed once: matched on, rewritten and forwarded.
+
+use std::borrow::Cow;
+
+use http::uri::PathAndQuery;
+
+/// The canonical path and the query of a request.
+///
+/// Canonical means: begins with `/`; every `%XX` of an unreserved character is decoded and every other one is in upper
+/// case (RFC 3986 §6.2.2); no empty segment, no `.` or `..` segment; no backslash, no byte above 0x7e, no `%00`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target(PathAndQuery);
+
+/// Why a path was refused; the answer is 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadPath(
+    /// One line, for the log.
+    pub &'static str,
+);
+
+impl Target {
+    /// Judges and canonicalises what the client sent.
+    pub fn canonical(raw: &PathAndQuery) -> Result<Self, BadPath> {
+        let path = canonical_path(raw.path())?;
+        let query = raw.query().map(canonical_query);
+        match (path, query) {
+            (Cow::Borrowed(_), None | Some(Cow::Borrowed(_))) => Ok(Self(raw.clone())),
+            (path, query) => Self::join(&path, query.as_deref()),
+        }
+    }
+
+    /// The canonical path, still encoded.
+    pub fn path(&self) -> &str {
+        self.0.path()
+    }
+
+    /// The query without its `?`.
+    pub fn query(&self) -> Option<&str> {
+        self.0.query()
+    }
+
+    /// Path and query as they are forwarded.
+    pub fn as_path_and_query(&self) -> &PathAndQuery {
+        &self.0
+    }
+
+    /// What rules match on (Traefik's routing path): every `%XX` decoded unless it stands for a reserved character or
+    /// `%`. A pure function of the canonical path and of nothing else.
+    pub fn routing_path(&self) -> Cow<'_, str> {
+        routing_path(self.path())
+    }
+
+    /// Replaces the path after a rewrite. The new path is checked again: one that is not already canonical would be
+    /// read differently by the server than it was matched here, so it is refused.
+    pub fn set_path(&mut self, path: &str) -> Result<(), BadPath> {
+        let path = if path.is_empty() { "/" } else { path };
+        match canonical_path(path)? {
+            Cow::Borrowed(path) => {
+                *self = Self::join(path, self.query())?;
+                Ok(())
+            }
+            Cow::Owned(_) => Err(BadPath("the rewritten path is not canonical")),
+        }
+    }
+
+    fn join(path: &str, query: Option<&str>) -> Result<Self, BadPath> {
+        let text = match query {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        PathAndQuery::try_from(text).map(Self).map_err(|_| BadPath("the path has a character that no path may have"))
+    }
+}
+
+/// Canonicalises a path; borrowed when it already was canonical.
+pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadPath> {
+    if !path.starts_with('/') {
+        return Err(BadPath("the path does not begin with /"));
+    }
+    let mut plain = true;
+    let mut before = 0u8;
+    for &byte in path.as_bytes() {
+        match byte {
+            b'\\' => return Err(BadPath("the path has a backslash")),
+            0..=0x20 | 0x7f..=0xff => return Err(BadPath("the path has a character that must be percent-encoded")),
+            b'%' => plain = false,
+            b'/' | b'.' if before == b'/' => plain = false,
+            _ => {}
+        }
+        before = byte;
+    }
+    if plain {
+        return Ok(Cow::Borrowed(path));
+    }
+    let decoded = decode_unreserved(path)?;
+    let clean = resolve_segments(&decoded)?;
+    Ok(if clean == path { Cow::Borrowed(path) } else { Cow::Owned(clean) })
+}
+
+/// Step one: `%XX` of unreserved characters decoded, the rest in upper case.
+fn decode_unreserved(path: &str) -> Result<String, BadPath> {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        let (head, tail) = rest.split_at(at);
+        out.push_str(head);
+        let byte = hex_pair(tail).ok_or(BadPath("the path has a broken percent sequence"))?;
+        match byte {
+            0 => return Err(BadPath("the path has an encoded NUL")),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => {
+                out.push('%');
+                out.push(hex_digit(byte >> 4));
+                out.push(hex_digit(byte & 15));
+            }
+        }
+        rest = tail.get(3..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// Step two: empty, `.` and `..` segments resolved, a trailing slash kept.
+fn resolve_segments(path: &str) -> Result<String, BadPath> {
+    let mut segments: Vec<&str> = Vec::new();
+    let mut ends_with_slash = false;
+    for segment in path.split('/').skip(1) {
+        ends_with_slash = false;
+        match segment {
+            "" | "." => ends_with_slash = true,
+            ".." => {
+                segments.pop();
+                ends_with_slash = true;
+            }
+            _ if hides_dot_segment(segment) => return Err(BadPath("the path hides a dot segment")),
+            _ => segments.push(segment),
+        }
+    }
+    let mut out = String::with_capacity(path.len());
+    for segment in &segments {
+        out.push('/');
+        out.push_str(segment);
+    }
+    if ends_with_slash || segments.is_empty() {
+        out.push('/');
+    }
+    Ok(out)
+}
+
+/// `..;x`, `..%2Fx`, `a%5C..`: harmless here, a dot segment to servers that decode separators or cut parameters.
+fn hides_dot_segment(segment: &str) -> bool {
+    if !segment.contains('.') || !(segment.contains(';') || segment.contains('%')) {
+        return false;
+    }
+    let split = segment.replace("%2F", "/").replace("%5C", "/").replace("%3B", ";");
+    split.split('/').any(|part| matches!(part.split(';').next(), Some("." | ".."))) && split != segment
+        || matches!(segment.split(';').next(), Some("." | ".."))
+}
+
+/// `;` separates parameters as `&` does (Traefik's default reading), so that Seaway and the server agree on them.
+fn canonical_query(query: &str) -> Cow<'_, str> {
+    if query.contains(';') { Cow::Owned(query.replace(';', "&")) } else { Cow::Borrowed(query) }
+}
+
+fn routing_path(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let mut out: Vec<u8> = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        let (head, tail) = rest.split_at(at);
+        out.extend_from_slice(head.as_bytes());
+        match hex_pair(tail) {
+            Some(byte) if !is_reserved(byte) => out.push(byte),
+            _ => out.extend_from_slice(tail.as_bytes().get(..3).unwrap_or(tail.as_bytes())),
+        }
+        rest = tail.get(3..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest.as_bytes());
+    // Bytes that are no UTF-8 once decoded can equal no rule's text: the encoded form is what is matched then.
+    String::from_utf8(out).map_or(Cow::Borrowed(path), Cow::Owned)
+}
+
+fn is_reserved(byte: u8) -> bool {
+    matches!(
+        byte,
+        b':' | b'/'
+            | b'?'
+            | b'#'
+            | b'['
+            | b']'
+            | b'@'
+            | b'!'
+            | b'$'
+            | b'&'
+            | b'\''
+            | b'('
+            | b')'
+            | b'*'
+            | b'+'
+            | b','
+            | b';'
+            | b'='
+            | b'%'
+    )
+}
+
+fn hex_pair(text: &str) -> Option<u8> {
+    let digits = text.as_bytes().get(1..3)?;
+    let value = |d: u8| char::from(d).to_digit(16);
+    let (high, low) = (value(*digits.first()?)?, value(*digits.get(1)?)?);
+    u8::try_from(high * 16 + low).ok()
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from(if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn canonical(path: &str) -> Result<String, BadPath> {
+        canonical_path(path).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn resolves_what_servers_would_resolve() {
+        for (raw, want) in [
+            ("/", "/"),
+            ("/a/b", "/a/b"),
+            ("/a/../b", "/b"),
+            ("/a/%2E%2E/b", "/b"),
+            ("/.%2e/b", "/b"),
+            ("/a/.", "/a/"),
+            ("/a/..", "/"),
+            ("/a//b", "/a/b"),
+            ("//a", "/a"),
+            ("/a/", "/a/"),
+            ("/%66oo", "/foo"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/a%20b", "/a%20b"),
+            ("/.well-known/x", "/.well-known/x"),
+            ("/a/.b", "/a/.b"),
+            ("/a/...", "/a/..."),
+            ("/a;b=1", "/a;b=1"),
+            ("/%252e%252e/x", "/%252e%252e/x"),
+        ] {
+            assert_eq!(canonical(raw).as_deref(), Ok(want), "{raw}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_has_two_readings() {
+        for raw in [
+            "",
+            "a",
+            "/a\\b",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/%00",
+            "/a b",
+            "/é",
+            "/..;/a",
+            "/a/..;x=1/b",
+            "/..%2fa",
+            "/a%5c../b",
+            "/x/.;/y",
+            "/..%3B/a",
+        ] {
+            assert!(canonical(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn canonical_is_a_fixed_point() {
+        for raw in ["/a/../b", "/%66oo//bar/./", "/x%2fy%2e", "/a%41%7e"] {
+            let once = canonical(raw).unwrap();
+            assert!(matches!(canonical_path(&once), Ok(Cow::Borrowed(_))), "{once}");
+        }
+    }
+
+    #[test]
+    fn rules_see_reserved_characters_encoded() {
+        let target = |p: &str| Target::canonical(&PathAndQuery::try_from(p).unwrap()).unwrap();
+        assert_eq!(target("/foo%2Fbar").routing_path(), "/foo%2Fbar");
+        assert_eq!(target("/a%20b").routing_path(), "/a b");
+        assert_eq!(target("/%C3%A9").routing_path(), "/é");
+        assert_eq!(target("/%C3").routing_path(), "/%C3");
+        assert_eq!(target("/a?x;y").query(), Some("x&y"));
+    }
+
+    #[test]
+    fn a_rewrite_is_checked_again() {
+        let mut target = Target::canonical(&PathAndQuery::from_static("/api?x=1")).unwrap();
+        assert!(target.set_path("/../admin").is_err());
+        assert!(target.set_path("/a//b").is_err());
+        assert!(target.set_path("").is_ok());
+        assert_eq!(target.as_path_and_query().as_str(), "/?x=1");
+    }
+}

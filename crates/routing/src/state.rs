@@ -1,0 +1,329 @@
+//! State that outlives tables: what a server is doing right now, and where a service's balancing stands.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use seaway_config::model::{Condition, DockerHealth, Identity, Name};
+
+use crate::Millis;
+
+/// What keeps a server from taking requests; no flag set means ready. Each flag is one fact with one owner, so facts
+/// never overwrite one another: an `unpause` clears `PAUSED` and leaves `TERMINATING` alone.
+pub mod flag {
+    /// The engine has signalled it; it will end.
+    pub const TERMINATING: u8 = 1;
+    /// The container is paused.
+    pub const PAUSED: u8 = 2;
+    /// Docker's health check has not (or no longer) said healthy.
+    pub const UNHEALTHY: u8 = 4;
+    /// Its port has not been seen to accept since it started.
+    pub const UNPROBED: u8 = 8;
+    /// Its process has ended or its network is gone.
+    pub const GONE: u8 = 16;
+    /// Seaway has no network in common with it.
+    pub const UNREACHABLE: u8 = 32;
+    /// A person asked it to take no new sessions.
+    pub const DRAINING: u8 = 64;
+}
+
+/// A server's condition in one word, for people; made from the flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Takes requests.
+    Ready,
+    /// Its health check or its port has not said yes yet.
+    Starting,
+    /// Its health check says no.
+    Unhealthy,
+    /// Paused.
+    Paused,
+    /// Signalled to end.
+    Terminating,
+    /// Ended.
+    Gone,
+    /// No network in common.
+    Unreachable,
+    /// No new sessions, by a person's wish.
+    Draining,
+}
+
+impl Phase {
+    /// The word that logs and the API use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Starting => "starting",
+            Self::Unhealthy => "unhealthy",
+            Self::Paused => "paused",
+            Self::Terminating => "terminating",
+            Self::Gone => "gone",
+            Self::Unreachable => "unreachable",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// One cell of a striped counter, alone on its cache line so that workers never share one.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Cell(AtomicU32);
+
+/// The state of one server, kept for as long as a table or a running request points at it.
+#[derive(Debug)]
+pub struct ServerState {
+    identity: Identity,
+    /// A number that no other server of this process ever has; connection pools are keyed by it.
+    id: u64,
+    flags: AtomicU8,
+    in_flight: Box<[Cell]>,
+    /// When TERMINATING was set.
+    terminating_since: AtomicU64,
+    /// The start that the flags belong to; another start means gating anew.
+    started_at: Mutex<Box<str>>,
+}
+
+impl ServerState {
+    /// Who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// A number that no other server of this process ever has.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The flags as they are now.
+    pub fn flags(&self) -> u8 {
+        self.flags.load(Ordering::Acquire)
+    }
+
+    /// Takes new requests.
+    pub fn is_ready(&self) -> bool {
+        self.flags() == 0
+    }
+
+    /// Only terminating: no new request goes there while any other way is open, but it may still accept.
+    pub fn is_last_resort(&self) -> bool {
+        self.flags() == flag::TERMINATING
+    }
+
+    /// The condition in one word.
+    pub fn phase(&self) -> Phase {
+        let flags = self.flags();
+        let has = |f: u8| flags & f != 0;
+        match flags {
+            0 => Phase::Ready,
+            _ if has(flag::GONE) => Phase::Gone,
+            _ if has(flag::TERMINATING) => Phase::Terminating,
+            _ if has(flag::UNREACHABLE) => Phase::Unreachable,
+            _ if has(flag::PAUSED) => Phase::Paused,
+            _ if has(flag::UNPROBED) => Phase::Starting,
+            _ if has(flag::UNHEALTHY) => Phase::Unhealthy,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// Sets flags; true if one of them was not set before.
+    pub fn set(&self, flags: u8) -> bool {
+        self.flags.fetch_or(flags, Ordering::AcqRel) & flags != flags
+    }
+
+    /// Clears flags; true if the server became ready by it.
+    pub fn clear(&self, flags: u8) -> bool {
+        let before = self.flags.fetch_and(!flags, Ordering::AcqRel);
+        before != 0 && before & !flags == 0
+    }
+
+    /// When it was told to end.
+    pub fn terminating_since(&self) -> Millis {
+        Millis(self.terminating_since.load(Ordering::Acquire))
+    }
+
+    /// One more request in flight, counted in `worker`'s own cell.
+    pub fn enter(&self, worker: usize) {
+        if let Some(cell) = self.cell(worker) {
+            cell.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One request less; `worker` must be the one that entered.
+    pub fn leave(&self, worker: usize) {
+        if let Some(cell) = self.cell(worker) {
+            let before = cell.0.fetch_sub(1, Ordering::Relaxed);
+            debug_assert!(before > 0, "in-flight underflow of {}", self.identity.address);
+        }
+    }
+
+    /// Requests in flight over all workers.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.iter().fold(0u32, |sum, cell| sum.wrapping_add(cell.0.load(Ordering::Relaxed)))
+    }
+
+    fn cell(&self, worker: usize) -> Option<&Cell> {
+        self.in_flight.get(worker % self.in_flight.len().max(1))
+    }
+}
+
+/// The state of one service: where its balancing stands, and who left it.
+#[derive(Debug, Default)]
+pub struct ServiceState {
+    /// Virtual time of the weighted round robin: the deadline of the last pick.
+    pub(crate) virtual_time: AtomicU64,
+    /// When it last had a ready server; 0 for never. Set by the control plane.
+    pub(crate) last_ready: AtomicU64,
+    /// Requests that wait for a server right now.
+    pub held: AtomicU32,
+}
+
+/// Who keeps the states: one for each server identity and service name. Used by the control plane only.
+#[derive(Debug)]
+pub struct StateRegistry {
+    workers: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    next_id: u64,
+    servers: HashMap<Identity, Arc<ServerState>>,
+    services: HashMap<Name, Arc<ServiceState>>,
+}
+
+/// What an engine event says about a container, before any list or inspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The engine sent the container's stop signal or SIGKILL.
+    Terminating,
+    /// Its process has ended, or it was removed.
+    Ended,
+    /// Paused.
+    Paused,
+    /// Un-paused.
+    Unpaused,
+    /// Its health check changed.
+    Health(DockerHealth),
+    /// It started (again): whatever was known about its end is void, its readiness too.
+    Started,
+}
+
+impl StateRegistry {
+    /// A registry for `workers` data-plane threads.
+    pub fn new(workers: usize) -> Self {
+        Self { workers: workers.max(1), inner: Mutex::default() }
+    }
+
+    /// The state of that server, made if it is new. `condition` is applied: what the provider knows now.
+    pub fn adopt(&self, identity: &Identity, condition: &Condition, now: Millis) -> Arc<ServerState> {
+        let mut inner = self.lock();
+        let state = match inner.servers.get(identity) {
+            Some(state) => Arc::clone(state),
+            None => {
+                inner.next_id += 1;
+                let state = Arc::new(ServerState {
+                    identity: identity.clone(),
+                    id: inner.next_id,
+                    flags: AtomicU8::new(if condition.assume_ready { 0 } else { flag::UNPROBED }),
+                    in_flight: (0..self.workers).map(|_| Cell::default()).collect(),
+                    terminating_since: AtomicU64::new(0),
+                    started_at: Mutex::new(condition.started_at.clone()),
+                });
+                inner.servers.insert(identity.clone(), Arc::clone(&state));
+                state
+            }
+        };
+        drop(inner);
+        observe(&state, condition, now);
+        state
+    }
+
+    /// The state of that service, made if it is new.
+    pub fn service(&self, name: &Name) -> Arc<ServiceState> {
+        Arc::clone(self.lock().services.entry(name.clone()).or_default())
+    }
+
+    /// Applies what an event says to every server of that container, at once: workers see it with their next pick.
+    /// Returns the servers whose readiness changed.
+    pub fn notify(&self, container: &str, notice: Notice, now: Millis) -> Vec<Arc<ServerState>> {
+        let states: Vec<_> =
+            self.lock().servers.values().filter(|s| &*s.identity.container == container).map(Arc::clone).collect();
+        states.into_iter().filter(|state| apply(state, notice, now)).collect()
+    }
+
+    /// Marks one address of a container as gone (its network was disconnected).
+    pub fn disconnect(&self, container: &str, network: &str) -> Vec<Arc<ServerState>> {
+        let states: Vec<_> = self
+            .lock()
+            .servers
+            .values()
+            .filter(|s| &*s.identity.container == container && &*s.identity.network == network)
+            .map(Arc::clone)
+            .collect();
+        states.into_iter().filter(|state| state.set(flag::GONE)).collect()
+    }
+
+    /// Every server known, for probes, the API and tests.
+    pub fn servers(&self) -> Vec<Arc<ServerState>> {
+        self.lock().servers.values().map(Arc::clone).collect()
+    }
+
+    /// Forgets states that no table and no request points at any more.
+    pub fn collect_garbage(&self) {
+        let mut inner = self.lock();
+        inner.servers.retain(|_, state| Arc::strong_count(state) > 1);
+        inner.services.retain(|_, state| Arc::strong_count(state) > 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Applies an event. True if the server was or became ready by it.
+fn apply(state: &ServerState, notice: Notice, now: Millis) -> bool {
+    match notice {
+        Notice::Terminating => {
+            state.terminating_since.store(now.0, Ordering::Release);
+            state.set(flag::TERMINATING)
+        }
+        Notice::Ended => state.set(flag::GONE),
+        Notice::Paused => state.set(flag::PAUSED),
+        Notice::Unpaused => state.clear(flag::PAUSED),
+        Notice::Health(DockerHealth::Healthy | DockerHealth::None) => state.clear(flag::UNHEALTHY),
+        Notice::Health(DockerHealth::Starting | DockerHealth::Unhealthy) => state.set(flag::UNHEALTHY),
+        Notice::Started => {
+            state.set(flag::UNPROBED);
+            state.clear(flag::TERMINATING | flag::GONE | flag::PAUSED);
+            true
+        }
+    }
+}
+
+/// Applies what a fresh inspect says. The provider hands over no inspect that began before the container's last event,
+/// so `GONE` may be taken back here; a `TERMINATING` server runs on until it has ended, so it is re-admitted only well
+/// after its stop timeout, or when it was started anew.
+fn observe(state: &ServerState, condition: &Condition, now: Millis) {
+    {
+        let mut started_at = state.started_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if *started_at != condition.started_at && condition.running {
+            started_at.clone_from(&condition.started_at);
+            apply(state, Notice::Started, now);
+        }
+    }
+    if !condition.running {
+        state.set(flag::GONE);
+    } else if state.flags() & flag::GONE != 0 {
+        state.set(flag::UNPROBED);
+        state.clear(flag::GONE);
+    }
+    let by = |on: bool, f: u8| if on { state.set(f) } else { state.clear(f) };
+    by(condition.paused, flag::PAUSED);
+    by(condition.unreachable, flag::UNREACHABLE);
+    by(matches!(condition.health, DockerHealth::Starting | DockerHealth::Unhealthy), flag::UNHEALTHY);
+    let overdue = condition.stop_timeout + std::time::Duration::from_secs(2);
+    if condition.running && state.flags() & flag::TERMINATING != 0 && now.since(state.terminating_since()) > overdue {
+        state.set(flag::UNPROBED);
+        state.clear(flag::TERMINATING);
+    }
+}

@@ -1,0 +1,119 @@
+//! The routing table: immutable, made by [`compile`](crate::compile), read by the data plane.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use seaway_config::diagnostic::Diagnostic;
+use seaway_config::model::{Address, Config, Name};
+use seaway_middleware::Middleware;
+
+use crate::state::{ServerState, ServiceState};
+
+/// One consistent view of all that is routed.
+#[derive(Debug, Default)]
+pub struct RoutingTable {
+    /// Counts up with every table.
+    pub generation: u64,
+    /// Routes by entry point name.
+    pub entry_points: HashMap<Box<str>, EntryPointTable>,
+    /// All services; routes point here by index.
+    pub services: Box<[Service]>,
+    /// Everything that was found wrong, in a stable order.
+    pub diagnostics: Box<[Diagnostic]>,
+    /// What was configured, for the API.
+    pub config: Arc<Config>,
+    /// What became of each router, for the API.
+    pub routers: std::collections::BTreeMap<Name, RouterInfo>,
+}
+
+/// What became of a router.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouterInfo {
+    /// The rule in force (the default rule where none was configured).
+    pub rule: Box<str>,
+    /// The priority in force.
+    pub priority: i64,
+    /// Entry points on which it is really mounted.
+    pub using: Vec<Box<str>>,
+    /// Why it is off or worth a warning; empty when all is well.
+    pub errors: Vec<String>,
+    /// It answers 503 in place of serving, or is not mounted at all.
+    pub disabled: bool,
+}
+
+/// One configured router, compiled for one entry point.
+#[derive(Debug)]
+pub struct Route {
+    /// Its qualified name, ready for logs.
+    pub name: Box<str>,
+    /// Higher first.
+    pub priority: i64,
+    /// The compiled rule.
+    pub matcher: crate::matcher::Matcher,
+    /// Middlewares in order, chains flattened, the service's own at the end.
+    pub chain: Box<[Arc<Middleware>]>,
+    /// Where requests go.
+    pub target: RouteTarget,
+    /// Write access log lines.
+    pub access_log: bool,
+}
+
+/// Where a route's requests go.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RouteTarget {
+    /// To a service, by its index in the table.
+    Service(usize),
+    /// To one of Seaway's own: `api`, `ping`.
+    Internal(Box<str>),
+    /// Nowhere: it keeps its place and answers 503 with this code, so that nothing of lower priority sees its requests.
+    Quarantined(seaway_config::Code),
+}
+
+/// The routes of one entry point.
+#[derive(Debug, Default)]
+pub struct EntryPointTable {
+    /// All routes, by priority descending, then by name.
+    pub routes: Box<[Route]>,
+    pub(crate) index: crate::index::HostIndex,
+}
+
+/// One service.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: Name,
+    /// Its qualified name, ready for logs.
+    pub label: Box<str>,
+    /// Servers in the order in which they are told to people; ready or not.
+    pub servers: Box<[Server]>,
+    /// Deadlines of the weighted round robin and more.
+    pub balancer: crate::balancer::Balancer,
+    /// Cookie affinity, where configured.
+    pub sticky: Option<crate::sticky::StickyCookie>,
+    /// Send the client's `Host`.
+    pub pass_host_header: bool,
+    /// What outlives this table.
+    pub state: Arc<ServiceState>,
+}
+
+/// One server of a service.
+#[derive(Debug)]
+pub struct Server {
+    /// How people call it: `web-3`.
+    pub name: Box<str>,
+    /// `http://172.20.0.5:80`, exactly.
+    pub url: Box<str>,
+    /// Where to connect.
+    pub address: Address,
+    /// `172.20.0.5:80`, ready for logs.
+    pub address_text: Box<str>,
+    /// The `Host` to send when the client's is not passed on.
+    pub host_value: HeaderValue,
+    /// Put in front of the path; empty mostly.
+    pub base_path: Box<str>,
+    /// Share of the requests.
+    pub weight: u32,
+    /// What outlives this table.
+    pub state: Arc<ServerState>,
+}
