@@ -57,3 +57,17 @@ compose_kind() {
         return 1
     fi
 }
+
+# Where the static binaries are: the machine's own target triple, always named, because flags that are given together with a
+# named target leave build scripts and procedural macros alone (those cannot be linked statically).
+static_triple() { rustc -vV | sed -n 's/^host: //p'; }
+static_dir() { echo "${CARGO_TARGET_DIR:-target}/$(static_triple)/release"; }
+
+# The images of this repository, as docker-compose.yml names them.
+readonly seaway_image=seaway:local
+readonly demo_app_image=seaway-demo-app:local
+
+# An image's size in words.
+image_size() {
+    docker image inspect --format '{{.Size}}' "$1" | awk '{ printf "%.1f MB\n", $1 / 1e6 }'
+}
