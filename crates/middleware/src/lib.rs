@@ -1,1 +1,179 @@
 //! Every middleware: its compiled form and its hooks.
+//!
+//! A middleware is one variant of [`Middleware`]. It changes the request head on the way in and the response head on
+//! the way out, or answers by itself. What a hook cannot do here (ask another server, wait, check a slow hash) it will
+//! return as a value; `proxy` does it and resumes the hook. So each is tested without socket, clock or runtime.
+//!
+//! Each file has one middleware, in the same order: what is checked of its options, the compiled form, the hooks, the
+//! tests. A new one is a file here, a variant of [`Middleware`] and an arm in each of its functions. Everything that
+//! can be decided from the options alone is decided in `compile`, so a hook only meets faults that the request has.
+
+mod add_prefix;
+mod headers;
+mod redirect;
+mod redirect_regex;
+mod redirect_scheme;
+mod replace_path;
+mod replace_path_regex;
+mod rewrite;
+mod strip_prefix;
+mod template;
+#[cfg(test)]
+mod testing;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use seaway_config::Middleware as Config;
+use seaway_head::{RequestHead, ResponseHead};
+
+pub use add_prefix::AddPrefix;
+pub use headers::Headers;
+pub use redirect_regex::RedirectRegex;
+pub use redirect_scheme::RedirectScheme;
+pub use replace_path::ReplacePath;
+pub use replace_path_regex::ReplacePathRegex;
+pub use strip_prefix::StripPrefix;
+
+/// A compiled middleware.
+#[derive(Clone, Debug)]
+pub enum Middleware {
+    /// Puts a prefix in front of the path.
+    AddPrefix(AddPrefix),
+    /// Cuts a prefix off the path.
+    StripPrefix(StripPrefix),
+    /// Replaces the path.
+    ReplacePath(ReplacePath),
+    /// Replaces the path by a regular expression.
+    ReplacePathRegex(ReplacePathRegex),
+    /// Sets and removes headers.
+    Headers(Headers),
+    /// Redirects to another scheme.
+    RedirectScheme(RedirectScheme),
+    /// Redirects by a regular expression over the URL.
+    RedirectRegex(RedirectRegex),
+}
+
+impl Middleware {
+    /// Compiles the options of one middleware. An error says which option is wrong and what it should be, to be shown
+    /// to the person who wrote it. `chain` has no compiled form: `routing` puts its members in its place.
+    pub fn compile(config: &Config) -> Result<Self, String> {
+        match config {
+            Config::AddPrefix(options) => AddPrefix::compile(options).map(Self::AddPrefix),
+            Config::StripPrefix(options) => StripPrefix::compile(options).map(Self::StripPrefix),
+            Config::ReplacePath(options) => ReplacePath::compile(options).map(Self::ReplacePath),
+            Config::ReplacePathRegex(options) => ReplacePathRegex::compile(options).map(Self::ReplacePathRegex),
+            Config::Headers(options) => Headers::compile(options).map(Self::Headers),
+            Config::RedirectScheme(options) => RedirectScheme::compile(options).map(Self::RedirectScheme),
+            Config::RedirectRegex(options) => RedirectRegex::compile(options).map(Self::RedirectRegex),
+            Config::Chain(_) => Err("a chain has no compiled form of its own".to_owned()),
+            Config::Broken {} => Err("no usable type is declared".to_owned()),
+        }
+    }
+
+    /// On the way in, in the order of the chain.
+    pub fn on_request(&self, head: &mut RequestHead) -> Flow {
+        match self {
+            Self::AddPrefix(it) => it.on_request(head),
+            Self::StripPrefix(it) => it.on_request(head),
+            Self::ReplacePath(it) => it.on_request(head),
+            Self::ReplacePathRegex(it) => it.on_request(head),
+            Self::Headers(it) => it.on_request(head),
+            Self::RedirectScheme(it) => it.on_request(head),
+            Self::RedirectRegex(it) => it.on_request(head),
+        }
+    }
+
+    /// On the way out, in the reverse order of the chain.
+    pub fn on_response(&self, head: &mut ResponseHead<'_>) {
+        match self {
+            Self::Headers(it) => it.on_response(head),
+            Self::AddPrefix(_)
+            | Self::StripPrefix(_)
+            | Self::ReplacePath(_)
+            | Self::ReplacePathRegex(_)
+            | Self::RedirectScheme(_)
+            | Self::RedirectRegex(_) => {}
+        }
+    }
+
+    /// The type's name in lower case, the same word as [`Config::kind`].
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::AddPrefix(_) => "addprefix",
+            Self::StripPrefix(_) => "stripprefix",
+            Self::ReplacePath(_) => "replacepath",
+            Self::ReplacePathRegex(_) => "replacepathregex",
+            Self::Headers(_) => "headers",
+            Self::RedirectScheme(_) => "redirectscheme",
+            Self::RedirectRegex(_) => "redirectregex",
+        }
+    }
+}
+
+/// What a request hook decided.
+#[derive(Debug)]
+pub enum Flow {
+    /// Go on with the next middleware.
+    Next,
+    /// Answer now; nothing behind this middleware sees the request.
+    Answer(Box<Answer>),
+}
+
+/// An answer that a middleware gives in place of the service.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers; framing is added by `proxy`.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: &'static str,
+    /// For the log: `redirectScheme`, `stripPrefix: the rest of the path is not canonical`.
+    pub reason: &'static str,
+}
+
+impl Answer {
+    /// An answer in plain text whose body is the status's own text.
+    pub(crate) fn text(status: StatusCode, reason: &'static str) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        Self { status, headers, body: status.canonical_reason().unwrap_or_default(), reason }
+    }
+}
+
+/// 400: the request cannot be forwarded in the form that this middleware would give it.
+pub(crate) fn refuse(reason: &'static str) -> Flow {
+    Flow::Answer(Box::new(Answer::text(StatusCode::BAD_REQUEST, reason)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use seaway_config::model;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_middleware_of_its_own_does_not_compile() {
+        assert!(Middleware::compile(&Config::Broken {}).is_err());
+        assert!(Middleware::compile(&Config::Chain(model::Chain::default())).is_err());
+    }
+
+    #[test]
+    fn kinds_are_the_words_of_the_configuration() {
+        let text = |t: &str| t.to_owned();
+        for config in [
+            Config::AddPrefix(model::AddPrefix { prefix: text("/a") }),
+            Config::StripPrefix(model::StripPrefix { prefixes: vec![text("/a")], force_slash: None }),
+            Config::ReplacePath(model::ReplacePath { path: text("/a") }),
+            Config::ReplacePathRegex(model::ReplacePathRegex { regex: text("a"), replacement: text("b") }),
+            Config::Headers(model::Headers {
+                custom_request_headers: [(text("X-A"), text("1"))].into(),
+                ..Default::default()
+            }),
+            Config::RedirectScheme(model::RedirectScheme { scheme: text("https"), ..Default::default() }),
+            Config::RedirectRegex(model::RedirectRegex { regex: text("a"), replacement: text("b"), permanent: false }),
+        ] {
+            assert_eq!(Middleware::compile(&config).unwrap().kind(), config.kind());
+        }
+    }
+}
