@@ -64,7 +64,9 @@ static_triple() { rustc -vV | sed -n 's/^host: //p'; }
 static_dir() { echo "${CARGO_TARGET_DIR:-target}/$(static_triple)/release"; }
 
 # The images of this repository, as docker-compose.yml names them.
+# shellcheck disable=SC2034 # used by those who read this file
 readonly seaway_image=seaway:local
+# shellcheck disable=SC2034
 readonly demo_app_image=seaway-demo-app:local
 
 # An image's size in words.
