@@ -34,6 +34,7 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Infallible> {
     let started = Instant::now();
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let line = app.options.print_requests.then(|| format!("{} {}", request.method(), request.uri()));
     let cookie = session_id(&app, &request);
     let mut response = route(&app, life, request).await.signed_by(&app.options.name);
