@@ -132,24 +132,24 @@ impl Decode for Duration {
 
 impl Decode for Vec<String> {
     const KIND: Kind = Kind::List;
-    /// `a, b`; an empty text leaves the list unset. `name[0]=a` is accepted as well, in numeric order.
+    /// `a, b`; an empty text gives an empty list. `name[0]=a` is accepted as well, in numeric order.
     fn decode(&mut self, node: &Node, cx: &mut Decoder) {
-        if let Some(value) = &node.value {
-            *self = value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect();
-        }
+        let written = node.value.as_deref().unwrap_or_default();
         let mut indexed = Vec::new();
         for (name, child) in &node.children {
             match name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).and_then(|n| n.parse::<u32>().ok()) {
                 Some(index) if child.children.is_empty() => {
-                    indexed.push((index, child.value.clone().unwrap_or_default()))
+                    indexed.push((index, child.value.as_deref().unwrap_or_default()));
                 }
                 _ => cx.step(name, |cx| cx.fault(child, FaultKind::Unknown { name: name.clone(), known: Vec::new() })),
             }
         }
-        if !indexed.is_empty() {
-            indexed.sort();
-            self.extend(indexed.into_iter().map(|(_, text)| text));
+        if node.value.is_none() && indexed.is_empty() {
+            return;
         }
+        indexed.sort_unstable();
+        let items = written.split(',').chain(indexed.into_iter().map(|(_, text)| text));
+        *self = items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect();
     }
 }
 
@@ -162,7 +162,10 @@ impl Decode for BTreeMap<String, String> {
         for (name, child) in &node.children {
             let mut text = String::new();
             cx.step(name, |cx| text.decode(child, cx));
-            self.insert(name.clone(), text);
+            // An empty text has a meaning of its own (remove this header): it must not come from a mistake.
+            if child.value.is_some() {
+                self.insert(name.clone(), text);
+            }
         }
     }
 }
@@ -187,11 +190,20 @@ impl<T: Decode + Default> Decode for Option<T> {
             *self = None;
             return;
         }
+        if let Some(value) = self {
+            return value.decode(node, cx);
+        }
         let before = cx.faults.len();
-        let mut value = self.take().unwrap_or_default();
+        let mut value = T::default();
         value.decode(node, cx);
-        let scalar = !matches!(T::KIND, Kind::Section | Kind::SwitchSection);
-        *self = if scalar && cx.faults.len() > before { None } else { Some(value) };
+        let readable = match T::KIND {
+            Kind::SwitchSection => true,
+            Kind::Section => !node.children.is_empty(),
+            _ => cx.faults.len() == before,
+        };
+        if readable {
+            *self = Some(value);
+        }
     }
 }
 
@@ -218,42 +230,55 @@ pub fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads a plain number of seconds, or a Go duration (`1h2m3.5s`, `100ms`). Negative durations have no meaning to any
-/// option that uses this and are refused.
+/// Longest duration that is read, about a hundred years: more than any option can mean, and safe to add to a clock.
+const LONGEST: u128 = 3_200_000_000 * NANOS_PER_SECOND;
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+
+/// Reads a plain number of seconds, or a Go duration (`1h2m3.5s`, `100ms`), exact to the nanosecond. Negative durations
+/// have no meaning to any option that uses this and are refused, as is more than about a hundred years.
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest.is_empty() {
-        return None;
-    }
-    let mut nanos = 0f64;
+    let nanos = match text.parse::<u64>() {
+        Ok(seconds) => u128::from(seconds) * NANOS_PER_SECOND,
+        Err(_) => go_nanos(text.strip_prefix('+').unwrap_or(text))?,
+    };
+    u64::try_from(nanos).ok().filter(|_| nanos <= LONGEST).map(Duration::from_nanos)
+}
+
+/// The nanoseconds of `1h2m3.5s`: numbers with units, added up.
+fn go_nanos(text: &str) -> Option<u128> {
+    let (mut total, mut rest) = (None, text);
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
-        let number: f64 = rest.get(..digits)?.parse().ok()?;
-        rest = rest.get(digits..)?;
-        let letters = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let scale = match rest.get(..letters)? {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
+        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(number_end);
+        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_end);
+        let scale = match unit {
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => NANOS_PER_SECOND,
+            "m" => 60 * NANOS_PER_SECOND,
+            "h" => 3600 * NANOS_PER_SECOND,
             _ => return None,
         };
-        nanos += number * scale;
-        rest = rest.get(letters..)?;
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        if number == "." || number.is_empty() || part.contains('.') {
+            return None;
+        }
+        let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u64>().ok().map(u128::from) };
+        // What stands behind the 18th digit is less than a nanosecond of any unit.
+        let part = part.get(..18).unwrap_or(part);
+        let nanos = digits(whole)? * scale + digits(part)? * scale / 10u128.pow(u32::try_from(part.len()).ok()?);
+        total = Some(total.unwrap_or(0u128).checked_add(nanos)?);
+        rest = after;
     }
-    // A century is more than any option can mean, and keeps the conversion exact enough.
-    (nanos < 3.2e18).then(|| Duration::from_nanos(nanos as u64))
+    total
 }
 
 /// Writes a struct of options once: the struct, its defaults, its catalogue entries and its decoder.
 ///
 /// Each option is `field: Type = default, "documentedName", "default as text", "one line";`. A struct marked `switch`
-/// may be switched on by giving its own key `true` or nothing.
+/// may be switched on by giving its own key `true` or nothing; one marked `hidden` is a section that the API leaves out.
 macro_rules! options {
     ($(
         $(#[$meta:meta])*
@@ -262,12 +287,10 @@ macro_rules! options {
         }
     )+) => {$(
         $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-        #[serde(rename_all = "camelCase")]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct $struct {
             $(
                 #[doc = $doc]
-                #[serde(rename = $name, skip_serializing_if = "Wire::omit", serialize_with = "Wire::put")]
                 pub $field: $type,
             )*
         }
@@ -278,9 +301,20 @@ macro_rules! options {
             }
         }
 
+        impl serde::Serialize for $struct {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut map = serializer.serialize_map(None)?;
+                $(
+                    let default: $type = $default;
+                    $crate::wire::put_entry(&mut map, $name, &self.$field, &default)?;
+                )*
+                serde::ser::SerializeMap::end(map)
+            }
+        }
+
         impl $crate::wire::Wire for $struct {
             fn omit(&self) -> bool {
-                false
+                options!(@hidden $mode)
             }
             fn put<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serde::Serialize::serialize(self, serializer)
@@ -325,5 +359,11 @@ macro_rules! options {
     )+};
     (@kind section) => { $crate::catalogue::Kind::Section };
     (@kind switch) => { $crate::catalogue::Kind::SwitchSection };
+    (@kind hidden) => { $crate::catalogue::Kind::Section };
+    (@hidden hidden) => { true };
+    (@hidden $mode:ident) => { false };
 }
 pub(crate) use options;
+
+#[cfg(test)]
+mod tests;

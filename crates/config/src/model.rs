@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::decode::options;
 use crate::diagnostic::{Diagnostic, Origin};
-use crate::wire::Wire;
 
 /// A name qualified by its provider: `web@docker`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,13 +123,13 @@ options! {
         sticky: Option<Sticky> = None, "sticky", "", "Keeps a client on one server.";
         pass_host_header: bool = true, "passHostHeader", "true", "Send the client's Host header to the server.";
         servers_transport: String = String::new(), "serversTransport", "", "Named transport for connections to the servers.";
-        response_forwarding: Option<ResponseForwarding> = None, "responseForwarding", "", "How responses are forwarded.";
+        response_forwarding: Option<ResponseForwarding> = Some(ResponseForwarding::default()), "responseForwarding", "", "How responses are forwarded.";
         health_check: Option<HealthCheck> = None, "healthCheck", "", "Active health check.";
         passive_health_check: Option<PassiveHealthCheck> = None, "passiveHealthCheck", "", "Takes a server out after failed requests.";
     }
 
     /// `http.services.<name>.loadBalancer.server`.
-    section struct ServerOptions {
+    hidden struct ServerOptions {
         port: String = String::new(), "port", "", "Container port; the lowest exposed one if not given.";
         scheme: String = String::new(), "scheme", "http", "http.";
         url: String = String::new(), "url", "", "Full URL of the server, in place of the container's address.";
@@ -483,4 +482,116 @@ fn chunk(text: &str) -> (&str, &str, &str) {
     let digits_end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let (digits, tail) = rest.split_at(digits_end);
     (head, digits, tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn references_belong_to_their_provider_unless_they_name_one() {
+        for (reference, local, provider) in [
+            ("auth", "auth", "docker"),
+            ("auth@file", "auth", "file"),
+            ("a@b@file", "a@b", "file"),
+            ("api@internal", "api", "internal"),
+            ("auth@", "auth", ""),
+            ("", "", "docker"),
+        ] {
+            assert_eq!(Name::resolve(reference, "docker"), Name::new(local, provider), "{reference}");
+        }
+        let name = Name::new("web", "docker");
+        assert_eq!(Name::resolve(&name.to_string(), "file"), name);
+    }
+
+    #[test]
+    fn names_are_ordered_as_people_count() {
+        let sorted = [
+            "",
+            "1",
+            "2",
+            "10",
+            "a",
+            "a-1",
+            "web",
+            "web-1",
+            "web-2",
+            "web-2-a",
+            "web-2-b",
+            "web-10",
+            "web-10-1",
+            "web-010-2",
+            "web-010-10",
+            "webb",
+        ];
+        for (at, a) in sorted.iter().enumerate() {
+            for (bt, b) in sorted.iter().enumerate() {
+                assert_eq!(natural_order(a, b), at.cmp(&bt), "{a} {b}");
+            }
+        }
+        assert_eq!(natural_order("web-01", "web-1"), Ordering::Less, "different names are never equal");
+        assert_eq!(natural_order("web-99999999999999999999999", "web-100000000000000000000000"), Ordering::Less);
+    }
+
+    #[test]
+    fn middleware_types_are_counted() {
+        assert_eq!(MiddlewareOptions::default().types(), []);
+        let options = MiddlewareOptions {
+            chain: Some(Chain::default()),
+            add_prefix: Some(AddPrefix { prefix: "/x".to_owned() }),
+            ..MiddlewareOptions::default()
+        };
+        let types = options.types();
+        assert_eq!(
+            types,
+            [Middleware::AddPrefix(AddPrefix { prefix: "/x".to_owned() }), Middleware::Chain(Chain::default())]
+        );
+        assert_eq!(types.iter().map(Middleware::kind).collect::<Vec<_>>(), ["addprefix", "chain"]);
+    }
+
+    #[test]
+    fn every_middleware_option_becomes_a_middleware() {
+        let options = MiddlewareOptions {
+            add_prefix: Some(AddPrefix::default()),
+            strip_prefix: Some(StripPrefix::default()),
+            replace_path: Some(ReplacePath::default()),
+            replace_path_regex: Some(ReplacePathRegex::default()),
+            headers: Some(Headers::default()),
+            redirect_scheme: Some(RedirectScheme::default()),
+            redirect_regex: Some(RedirectRegex::default()),
+            chain: Some(Chain::default()),
+        };
+        let kinds: Vec<_> = options.types().iter().map(Middleware::kind).collect();
+        let names: Vec<_> = <MiddlewareOptions as crate::catalogue::Section>::OPTIONS
+            .iter()
+            .map(|o| o.name.to_ascii_lowercase())
+            .collect();
+        assert_eq!(kinds, names);
+    }
+
+    #[test]
+    fn addresses_are_shown_as_they_are_dialled() {
+        assert_eq!(Address::Ip("[::1]:80".parse().unwrap_or_else(|_| unreachable!())).to_string(), "[::1]:80");
+        assert_eq!(Address::Dns("app.internal".into(), 8080).to_string(), "app.internal:8080");
+    }
+
+    proptest! {
+        #[test]
+        fn natural_order_is_a_total_order(a in "[a0-2.-]{0,6}", b in "[a0-2.-]{0,6}", c in "[a0-2.-]{0,6}") {
+            prop_assert_eq!(natural_order(&a, &b), natural_order(&b, &a).reverse());
+            prop_assert_eq!(natural_order(&a, &b) == Ordering::Equal, a == b);
+            if natural_order(&a, &b).is_le() && natural_order(&b, &c).is_le() {
+                prop_assert!(natural_order(&a, &c).is_le(), "{:?} {:?} {:?}", a, b, c);
+            }
+        }
+
+        #[test]
+        fn natural_order_takes_any_text(a in any::<String>(), b in any::<String>()) {
+            prop_assert_eq!(natural_order(&a, &b) == Ordering::Equal, a == b);
+        }
+    }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::decode::options;
-use crate::wire::Wire;
 
 options! {
     /// All static options.

@@ -1,9 +1,11 @@
-//! How options look in the API's JSON: Traefik's shapes, where a value that says nothing is left out.
+//! How options look in the API's JSON: Traefik's shapes, where a value that says nothing is left out. An empty value
+//! does say something where the default is not empty: `passHostHeader` off is shown.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::ser::SerializeMap;
 
 /// One option's JSON form.
 pub(crate) trait Wire {
@@ -11,6 +13,25 @@ pub(crate) trait Wire {
     fn omit(&self) -> bool;
     /// Writes it.
     fn put<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+}
+
+/// Writes one option of a section, unless both it and its default say nothing.
+pub(crate) fn put_entry<M: SerializeMap, T: Wire>(
+    map: &mut M,
+    name: &'static str,
+    value: &T,
+    default: &T,
+) -> Result<(), M::Error> {
+    if value.omit() && default.omit() { Ok(()) } else { map.serialize_entry(name, &Shown(value)) }
+}
+
+/// A value that is written as the API shows it.
+struct Shown<'v, T>(&'v T);
+
+impl<T: Wire> Serialize for Shown<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.put(serializer)
+    }
 }
 
 impl Wire for String {
@@ -40,12 +61,15 @@ impl Wire for Duration {
     }
 }
 
-impl<T: Serialize> Wire for Option<T> {
+impl<T: Wire> Wire for Option<T> {
     fn omit(&self) -> bool {
         self.is_none()
     }
     fn put<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.serialize(serializer)
+        match self {
+            Some(value) => value.put(serializer),
+            None => serializer.serialize_none(),
+        }
     }
 }
 
@@ -58,12 +82,16 @@ impl<T: Serialize> Wire for Vec<T> {
     }
 }
 
-impl<T: Serialize> Wire for BTreeMap<String, T> {
+impl<T: Wire> Wire for BTreeMap<String, T> {
     fn omit(&self) -> bool {
         self.is_empty()
     }
+    /// `domains[0]`, `domains[1]` are a list to Traefik.
     fn put<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.serialize(serializer)
+        if !self.is_empty() && self.keys().all(|key| key.starts_with('[')) {
+            return serializer.collect_seq(self.values().map(Shown));
+        }
+        serializer.collect_map(self.iter().map(|(key, value)| (key, Shown(value))))
     }
 }
 
@@ -113,4 +141,114 @@ fn fraction(value: u128, scale: u128) -> String {
     let digits = scale.to_string().len() - 1;
     let text = format!("{whole}.{part:0digits$}");
     text.trim_end_matches('0').to_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{json, to_value};
+
+    use super::*;
+    use crate::model::{
+        HealthCheck, LoadBalancer, Middleware, Name, Router, RouterObservability, RouterTls, ServiceOptions, Sticky,
+        StickyCookie, StripPrefix, TlsDomain,
+    };
+    use crate::statics::{ForwardingTimeouts, StaticOptions};
+
+    #[test]
+    fn durations_are_shown_as_go_shows_them() {
+        for (nanos, expected) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (999, "999ns"),
+            (1_000, "1µs"),
+            (1_500, "1.5µs"),
+            (100_000_000, "100ms"),
+            (999_999_999, "999.999999ms"),
+            (1_000_000_000, "1s"),
+            (1_050_000_000, "1.05s"),
+            (60_000_000_000, "1m0s"),
+            (90_000_000_000, "1m30s"),
+            (3_600_000_000_000, "1h0m0s"),
+            (3_723_500_000_000, "1h2m3.5s"),
+            (360_000_000_000_001, "100h0m0.000000001s"),
+        ] {
+            assert_eq!(show_duration(Duration::from_nanos(nanos)), expected);
+        }
+        assert_eq!(show_duration(Duration::MAX), "5124095576030431h0m15.999999999s");
+    }
+
+    #[test]
+    fn a_load_balancer_looks_like_traefiks() {
+        let plain =
+            json!({"strategy": "wrr", "passHostHeader": true, "responseForwarding": {"flushInterval": "100ms"}});
+        assert_eq!(to_value(LoadBalancer::default()).unwrap(), plain);
+
+        let mut balancer = LoadBalancer { pass_host_header: false, ..LoadBalancer::default() };
+        balancer.server.port = "8080".to_owned();
+        balancer.sticky = Some(Sticky {
+            cookie: Some(StickyCookie { name: "s".to_owned(), secure: true, ..StickyCookie::default() }),
+        });
+        let expected = json!({
+            "strategy": "wrr",
+            "passHostHeader": false,
+            "responseForwarding": {"flushInterval": "100ms"},
+            "sticky": {"cookie": {"name": "s", "secure": true}},
+        });
+        assert_eq!(to_value(&balancer).unwrap(), expected, "the server's options are shown as servers, not here");
+        let service = ServiceOptions { load_balancer: Some(LoadBalancer::default()), ..ServiceOptions::default() };
+        assert_eq!(to_value(service).unwrap(), json!({"loadBalancer": plain}));
+    }
+
+    #[test]
+    fn durations_below_an_option_are_texts_too() {
+        let check = HealthCheck {
+            path: "/up".to_owned(),
+            unhealthy_interval: Some(Duration::from_millis(1500)),
+            follow_redirects: false,
+            ..HealthCheck::default()
+        };
+        let expected = json!({"path": "/up", "mode": "http", "interval": "30s", "unhealthyInterval": "1.5s", "timeout": "5s", "followRedirects": false});
+        assert_eq!(to_value(check).unwrap(), expected);
+        let timeouts =
+            ForwardingTimeouts { dial_timeout: Some(Duration::from_secs(2)), ..ForwardingTimeouts::default() };
+        assert_eq!(to_value(timeouts).unwrap(), json!({"dialTimeout": "2s", "idleConnTimeout": "1m30s"}));
+    }
+
+    #[test]
+    fn a_router_shows_what_it_says() {
+        assert_eq!(to_value(Router::default()).unwrap(), json!({}));
+        let router = Router {
+            entry_points: vec!["web".to_owned()],
+            rule: "Host(`a.b`)".to_owned(),
+            priority: -3,
+            tls: Some(RouterTls::default()),
+            observability: Some(RouterObservability { metrics: Some(false), ..RouterObservability::default() }),
+            ..Router::default()
+        };
+        let expected = json!({
+            "entryPoints": ["web"], "rule": "Host(`a.b`)", "priority": -3, "tls": {}, "observability": {"metrics": false},
+        });
+        assert_eq!(to_value(router).unwrap(), expected);
+    }
+
+    #[test]
+    fn indexed_sections_are_a_list() {
+        let domain = |main: &str| TlsDomain { main: main.to_owned(), sans: Vec::new() };
+        let domains = BTreeMap::from([("[0]".to_owned(), domain("a")), ("[1]".to_owned(), domain("b"))]);
+        let tls = RouterTls { domains, ..RouterTls::default() };
+        assert_eq!(to_value(tls).unwrap(), json!({"domains": [{"main": "a"}, {"main": "b"}]}));
+        let statics = StaticOptions {
+            entry_points: BTreeMap::from([("web".to_owned(), Default::default())]),
+            ..Default::default()
+        };
+        assert!(to_value(statics).unwrap()["entryPoints"]["web"].is_object());
+    }
+
+    #[test]
+    fn middlewares_are_named_by_their_type() {
+        let strip = Middleware::StripPrefix(StripPrefix { prefixes: vec!["/a".to_owned()], force_slash: Some(false) });
+        assert_eq!(to_value(strip).unwrap(), json!({"stripPrefix": {"prefixes": ["/a"], "forceSlash": false}}));
+        assert_eq!(to_value(Name::new("web", "docker")).unwrap(), json!("web@docker"));
+    }
 }
