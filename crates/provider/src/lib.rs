@@ -4,5 +4,7 @@
 
 pub mod docker;
 pub mod snapshot;
+#[cfg(test)]
+mod testing;
 
 pub use snapshot::{EngineTime, Snapshot, Update, UpdateReceiver, UpdateSender, updates};
