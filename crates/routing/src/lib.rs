@@ -12,8 +12,11 @@ pub mod state;
 pub mod sticky;
 pub mod table;
 
+pub use balancer::{NoServer, Pick, Picked, Tried, Want};
+pub use compile::{CompileOptions, EntryPointInfo, compile};
 pub use publish::Published;
 pub use state::{Phase, ServerState, ServiceState, StateRegistry};
+pub use sticky::{Moved, StickyCookie, Verdict};
 pub use table::{EntryPointTable, Route, RouteTarget, RoutingTable, Server, Service};
 
 /// Milliseconds of a monotonic clock with an arbitrary start.

@@ -1,8 +1,9 @@
 //! State that outlives tables: what a server is doing right now, and where a service's balancing stands.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use seaway_config::model::{Condition, DockerHealth, Identity, Name};
 
@@ -64,6 +65,9 @@ impl Phase {
     }
 }
 
+/// How long after its stop timeout a container that was told to end and still runs is taken back.
+pub const RE_ADMISSION: Duration = Duration::from_secs(2);
+
 /// One cell of a striped counter, alone on its cache line so that workers never share one.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -79,6 +83,10 @@ pub struct ServerState {
     in_flight: Box<[Cell]>,
     /// When TERMINATING was set.
     terminating_since: AtomicU64,
+    /// When it last stopped being ready; 0 for never.
+    last_ready: AtomicU64,
+    /// Its container has a health check: another start has to wait for it.
+    has_health_check: AtomicBool,
     /// The start that the flags belong to; another start means gating anew.
     started_at: Mutex<Box<str>>,
 }
@@ -125,6 +133,11 @@ impl ServerState {
         }
     }
 
+    /// Keeps the clients that it has: ready, or draining by a person's wish.
+    pub fn keeps_sessions(&self) -> bool {
+        self.flags() & !flag::DRAINING == 0
+    }
+
     /// Sets flags; true if one of them was not set before.
     pub fn set(&self, flags: u8) -> bool {
         self.flags.fetch_or(flags, Ordering::AcqRel) & flags != flags
@@ -134,6 +147,23 @@ impl ServerState {
     pub fn clear(&self, flags: u8) -> bool {
         let before = self.flags.fetch_and(!flags, Ordering::AcqRel);
         before != 0 && before & !flags == 0
+    }
+
+    /// The same, and remembers when it stopped being ready.
+    fn set_at(&self, flags: u8, now: Millis) -> bool {
+        let before = self.flags.fetch_or(flags, Ordering::AcqRel);
+        if before == 0 && flags != 0 {
+            self.last_ready.fetch_max(now.0.max(1), Ordering::AcqRel);
+        }
+        before & flags != flags
+    }
+
+    /// When it last was ready: `now` if it is, `None` if it never was as far as is known.
+    pub fn last_ready(&self, now: Millis) -> Option<Millis> {
+        if self.is_ready() {
+            return Some(now);
+        }
+        Some(self.last_ready.load(Ordering::Acquire)).filter(|at| *at > 0).map(Millis)
     }
 
     /// When it was told to end.
@@ -177,6 +207,18 @@ pub struct ServiceState {
     pub held: AtomicU32,
 }
 
+impl ServiceState {
+    /// When it last had a ready server, as far as a table or a leaving server said so.
+    pub fn last_ready(&self) -> Option<Millis> {
+        Some(self.last_ready.load(Ordering::Acquire)).filter(|at| *at > 0).map(Millis)
+    }
+
+    /// It has, or had, a ready server at that time.
+    pub fn touch_ready(&self, at: Millis) {
+        self.last_ready.fetch_max(at.0.max(1), Ordering::AcqRel);
+    }
+}
+
 /// Who keeps the states: one for each server identity and service name. Used by the control plane only.
 #[derive(Debug)]
 pub struct StateRegistry {
@@ -186,6 +228,8 @@ pub struct StateRegistry {
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// The latest reading that anyone brought.
+    now: Millis,
     next_id: u64,
     servers: HashMap<Identity, Arc<ServerState>>,
     services: HashMap<Name, Arc<ServiceState>>,
@@ -217,6 +261,7 @@ impl StateRegistry {
     /// The state of that server, made if it is new. `condition` is applied: what the provider knows now.
     pub fn adopt(&self, identity: &Identity, condition: &Condition, now: Millis) -> Arc<ServerState> {
         let mut inner = self.lock();
+        inner.now = inner.now.max(now);
         let state = match inner.servers.get(identity) {
             Some(state) => Arc::clone(state),
             None => {
@@ -227,6 +272,8 @@ impl StateRegistry {
                     flags: AtomicU8::new(if condition.assume_ready { 0 } else { flag::UNPROBED }),
                     in_flight: (0..self.workers).map(|_| Cell::default()).collect(),
                     terminating_since: AtomicU64::new(0),
+                    last_ready: AtomicU64::new(0),
+                    has_health_check: AtomicBool::new(false),
                     started_at: Mutex::new(condition.started_at.clone()),
                 });
                 inner.servers.insert(identity.clone(), Arc::clone(&state));
@@ -246,21 +293,22 @@ impl StateRegistry {
     /// Applies what an event says to every server of that container, at once: workers see it with their next pick.
     /// Returns the servers whose readiness changed.
     pub fn notify(&self, container: &str, notice: Notice, now: Millis) -> Vec<Arc<ServerState>> {
+        let mut inner = self.lock();
+        inner.now = inner.now.max(now);
         let states: Vec<_> =
-            self.lock().servers.values().filter(|s| &*s.identity.container == container).map(Arc::clone).collect();
+            inner.servers.values().filter(|s| &*s.identity.container == container).map(Arc::clone).collect();
+        drop(inner);
         states.into_iter().filter(|state| apply(state, notice, now)).collect()
     }
 
     /// Marks one address of a container as gone (its network was disconnected).
     pub fn disconnect(&self, container: &str, network: &str) -> Vec<Arc<ServerState>> {
-        let states: Vec<_> = self
-            .lock()
-            .servers
-            .values()
-            .filter(|s| &*s.identity.container == container && &*s.identity.network == network)
-            .map(Arc::clone)
-            .collect();
-        states.into_iter().filter(|state| state.set(flag::GONE)).collect()
+        let inner = self.lock();
+        let at = |s: &&Arc<ServerState>| &*s.identity.container == container && &*s.identity.network == network;
+        let states: Vec<_> = inner.servers.values().filter(at).map(Arc::clone).collect();
+        let now = inner.now;
+        drop(inner);
+        states.into_iter().filter(|state| state.set_at(flag::GONE, now)).collect()
     }
 
     /// Every server known, for probes, the API and tests.
@@ -280,50 +328,63 @@ impl StateRegistry {
     }
 }
 
-/// Applies an event. True if the server was or became ready by it.
+/// Applies an event. True if it changed what keeps the server from taking requests.
 fn apply(state: &ServerState, notice: Notice, now: Millis) -> bool {
     match notice {
         Notice::Terminating => {
             state.terminating_since.store(now.0, Ordering::Release);
-            state.set(flag::TERMINATING)
+            state.set_at(flag::TERMINATING, now)
         }
-        Notice::Ended => state.set(flag::GONE),
-        Notice::Paused => state.set(flag::PAUSED),
+        Notice::Ended => state.set_at(flag::GONE, now),
+        Notice::Paused => state.set_at(flag::PAUSED, now),
         Notice::Unpaused => state.clear(flag::PAUSED),
         Notice::Health(DockerHealth::Healthy | DockerHealth::None) => state.clear(flag::UNHEALTHY),
-        Notice::Health(DockerHealth::Starting | DockerHealth::Unhealthy) => state.set(flag::UNHEALTHY),
+        Notice::Health(DockerHealth::Starting | DockerHealth::Unhealthy) => state.set_at(flag::UNHEALTHY, now),
+        // The end of a run is told before the next start. Where no end is known, an inspect has told of this start
+        // already: gating once more would take a ready server from its clients.
+        Notice::Started if state.flags() & (flag::TERMINATING | flag::GONE | flag::PAUSED) == 0 => false,
         Notice::Started => {
-            state.set(flag::UNPROBED);
-            state.clear(flag::TERMINATING | flag::GONE | flag::PAUSED);
+            start_anew(state, now);
             true
         }
     }
+}
+
+/// Another run of the same container: what is known of the last one's end is void, and so is its readiness.
+fn start_anew(state: &ServerState, now: Millis) {
+    let health = if state.has_health_check.load(Ordering::Acquire) { flag::UNHEALTHY } else { 0 };
+    state.set_at(flag::UNPROBED | health, now);
+    state.clear(flag::TERMINATING | flag::GONE | flag::PAUSED);
 }
 
 /// Applies what a fresh inspect says. The provider hands over no inspect that began before the container's last event,
 /// so `GONE` may be taken back here; a `TERMINATING` server runs on until it has ended, so it is re-admitted only well
 /// after its stop timeout, or when it was started anew.
 fn observe(state: &ServerState, condition: &Condition, now: Millis) {
+    state.has_health_check.store(condition.health != DockerHealth::None, Ordering::Release);
     {
         let mut started_at = state.started_at.lock().unwrap_or_else(PoisonError::into_inner);
         if *started_at != condition.started_at && condition.running {
             started_at.clone_from(&condition.started_at);
-            apply(state, Notice::Started, now);
+            start_anew(state, now);
         }
     }
     if !condition.running {
-        state.set(flag::GONE);
+        state.set_at(flag::GONE, now);
     } else if state.flags() & flag::GONE != 0 {
-        state.set(flag::UNPROBED);
+        state.set_at(flag::UNPROBED, now);
         state.clear(flag::GONE);
     }
-    let by = |on: bool, f: u8| if on { state.set(f) } else { state.clear(f) };
+    let by = |on: bool, f: u8| if on { state.set_at(f, now) } else { state.clear(f) };
     by(condition.paused, flag::PAUSED);
     by(condition.unreachable, flag::UNREACHABLE);
     by(matches!(condition.health, DockerHealth::Starting | DockerHealth::Unhealthy), flag::UNHEALTHY);
-    let overdue = condition.stop_timeout + std::time::Duration::from_secs(2);
+    let overdue = condition.stop_timeout + RE_ADMISSION;
     if condition.running && state.flags() & flag::TERMINATING != 0 && now.since(state.terminating_since()) > overdue {
-        state.set(flag::UNPROBED);
+        state.set_at(flag::UNPROBED, now);
         state.clear(flag::TERMINATING);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ pub struct RoutingTable {
     pub entry_points: HashMap<Box<str>, EntryPointTable>,
     /// All services; routes point here by index.
     pub services: Box<[Service]>,
+    /// Every compiled middleware that is no chain, for the next table and the API.
+    pub middlewares: HashMap<Name, Arc<Middleware>>,
     /// Everything that was found wrong, in a stable order.
     pub diagnostics: Box<[Diagnostic]>,
     /// What was configured, for the API.

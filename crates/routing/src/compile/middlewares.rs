@@ -1,0 +1,187 @@
+//! Middlewares by name, chains flattened.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use seaway_config::model::{Chain, Config, Declared, Middleware as Declaration};
+use seaway_config::{Code, Diagnostic, Name};
+use seaway_middleware::Middleware;
+
+use crate::RoutingTable;
+
+use super::report::{Fault, Report, nearest, option};
+
+/// Most middlewares that one list may come to: chains of chains grow by powers.
+const MAX_FLAT: usize = 256;
+
+type Flat = Result<Box<[Arc<Middleware>]>, Fault>;
+
+/// What became of each configured middleware: the list that stands for it, or why it cannot be used.
+#[derive(Debug, Default)]
+pub(super) struct Middlewares<'c> {
+    done: HashMap<&'c Name, Flat>,
+    leaves: HashMap<Name, Arc<Middleware>>,
+}
+
+/// Compiles all of them, also those that nobody uses: their faults are told as well.
+pub(super) fn compile<'c>(config: &'c Config, previous: Option<&RoutingTable>, report: &mut Report) -> Middlewares<'c> {
+    let mut compiler = Compiler { config, previous, report, all: Middlewares::default(), open: HashMap::new() };
+    for name in config.middlewares.keys() {
+        compiler.visit(name);
+    }
+    compiler.all
+}
+
+impl Middlewares<'_> {
+    /// The list for references in `provider`, in order; the first fault otherwise.
+    pub(super) fn flatten(&self, references: &[String], provider: &str) -> Result<Vec<Arc<Middleware>>, Fault> {
+        let mut flat = Vec::new();
+        for reference in references {
+            let name = Name::resolve(reference, provider);
+            match self.done.get(&name) {
+                Some(Ok(list)) => flat.extend(list.iter().map(Arc::clone)),
+                Some(Err(fault)) => {
+                    let text = format!("middleware \"{name}\" cannot be used: {}", fault.text);
+                    return Err(Fault::new(Code::BrokenMiddleware, text));
+                }
+                None => return Err(self.unknown(&name)),
+            }
+            if flat.len() > MAX_FLAT {
+                let text = format!("the middlewares, chains counted with their members, are more than {MAX_FLAT}");
+                return Err(Fault::new(Code::BadMiddleware, text));
+            }
+        }
+        Ok(flat)
+    }
+
+    /// Every compiled middleware, for the next table.
+    pub(super) fn leaves(self) -> HashMap<Name, Arc<Middleware>> {
+        self.leaves
+    }
+
+    fn unknown(&self, name: &Name) -> Fault {
+        let text = format!("middleware \"{name}\" does not exist");
+        let elsewhere = self.done.keys().filter(|known| known.local == name.local).min();
+        let near = || nearest(&name.local, self.done.keys().map(|known| &*known.local));
+        Fault::new(
+            Code::UnknownMiddleware,
+            match (elsewhere, near()) {
+                (Some(other), _) => format!("{text}; did you mean {other}?"),
+                (None, Some(near)) => format!("{text}; did you mean {near}?"),
+                (None, None) => text,
+            },
+        )
+    }
+}
+
+struct Compiler<'c, 'r> {
+    config: &'c Config,
+    previous: Option<&'r RoutingTable>,
+    report: &'r mut Report,
+    all: Middlewares<'c>,
+    /// Chains that are being visited.
+    open: HashMap<&'c Name, ()>,
+}
+
+enum Step<'c> {
+    Enter(&'c Name),
+    Leave(&'c Name, &'c Declared<Declaration>, &'c Chain),
+}
+
+impl<'c> Compiler<'c, '_> {
+    /// Depth first with a stack of its own: chains may be nested as deeply as labels can say.
+    fn visit(&mut self, root: &'c Name) {
+        let mut steps = vec![Step::Enter(root)];
+        while let Some(step) = steps.pop() {
+            match step {
+                Step::Enter(name) => self.enter(name, &mut steps),
+                Step::Leave(name, declared, chain) => {
+                    self.open.remove(name);
+                    let outcome = self.all.flatten(&chain.middlewares, &name.provider);
+                    self.close(name, declared, outcome.map(Into::into));
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, name: &'c Name, steps: &mut Vec<Step<'c>>) {
+        let Some(declared) = self.config.middlewares.get(name) else { return };
+        if self.all.done.contains_key(name) {
+            return;
+        }
+        if let Some(diagnostic) = &declared.quarantine {
+            self.report.add(diagnostic.clone());
+            self.all.done.insert(name, Err(diagnostic.into()));
+            return;
+        }
+        let Declaration::Chain(chain) = &declared.value else {
+            let outcome = self.leaf(name, declared).map(|one| Box::from([one]));
+            return self.close(name, declared, outcome);
+        };
+        self.open.insert(name, ());
+        steps.push(Step::Leave(name, declared, chain));
+        for member in &chain.middlewares {
+            let member = Name::resolve(member, &name.provider);
+            let Some((member, _)) = self.config.middlewares.get_key_value(&member) else { continue };
+            if self.open.contains_key(member) {
+                let text = match member == name {
+                    true => "the chain contains itself".to_owned(),
+                    false => format!("the chain contains {member}, which leads back to it"),
+                };
+                self.open.remove(name);
+                steps.pop_until_leave(name);
+                return self.close(name, declared, Err(Fault::new(Code::ChainLoop, text)));
+            }
+            if !self.all.done.contains_key(member) {
+                steps.push(Step::Enter(member));
+            }
+        }
+    }
+
+    fn leaf(&mut self, name: &Name, declared: &Declared<Declaration>) -> Result<Arc<Middleware>, Fault> {
+        let known = self.previous.and_then(|table| {
+            let same = table.config.middlewares.get(name).is_some_and(|before| before.value == declared.value);
+            table.middlewares.get(name).filter(|_| same)
+        });
+        let compiled = match known {
+            Some(compiled) => Arc::clone(compiled),
+            None => {
+                Arc::new(Middleware::compile(&declared.value).map_err(|text| Fault::new(Code::BadMiddleware, text))?)
+            }
+        };
+        self.all.leaves.insert(name.clone(), Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    fn close(&mut self, name: &'c Name, declared: &Declared<Declaration>, outcome: Flat) {
+        if let Err(fault) = &outcome {
+            let code = match fault.code {
+                // What is said of a router's reference would point at the wrong object here.
+                Code::BrokenMiddleware | Code::UnknownMiddleware => Code::BadMiddleware,
+                code => code,
+            };
+            self.report.add(Diagnostic::error(
+                code,
+                option(&declared.origin, declared.value.kind()),
+                fault.text.clone(),
+                format!("every router that uses middleware {name} answers 503"),
+            ));
+        }
+        self.all.done.insert(name, outcome);
+    }
+}
+
+/// Takes back what a chain has put on the stack of steps.
+trait Unwind<'c> {
+    fn pop_until_leave(&mut self, name: &Name);
+}
+
+impl<'c> Unwind<'c> for Vec<Step<'c>> {
+    fn pop_until_leave(&mut self, name: &Name) {
+        while let Some(step) = self.pop() {
+            if matches!(step, Step::Leave(leaving, ..) if leaving == name) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What was found wrong, each thing once, and words that several findings share.
+
+use std::collections::HashSet;
+
+use seaway_config::{Code, Diagnostic, Origin};
+
+/// Collects diagnostics in the order in which they are found.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    found: Vec<Diagnostic>,
+    seen: HashSet<(Code, Origin, String)>,
+}
+
+/// Why an object cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) code: Code,
+    /// One line, in Traefik's words where it has some.
+    pub(super) text: String,
+}
+
+impl Fault {
+    pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+impl From<&Diagnostic> for Fault {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        Self::new(diagnostic.code, diagnostic.message.clone())
+    }
+}
+
+impl Report {
+    pub(super) fn add(&mut self, diagnostic: Diagnostic) {
+        if self.seen.insert((diagnostic.code, diagnostic.origin.clone(), diagnostic.message.clone())) {
+            self.found.push(diagnostic);
+        }
+    }
+
+    pub(super) fn finish(self) -> Box<[Diagnostic]> {
+        self.found.into()
+    }
+}
+
+/// The label of one option of the object that `origin` declares: `traefik.http.routers.web` and `.service`. An object
+/// that no label declares has no key to point at.
+pub(super) fn option(origin: &Origin, option: &str) -> Origin {
+    match object_key(origin) {
+        Some(object) if option.is_empty() => origin.at(&object),
+        Some(object) => origin.at(&format!("{object}.{option}")),
+        None => origin.at(""),
+    }
+}
+
+/// `key=value` for the line that would fix something, under the object's own root where it has one.
+pub(super) fn line(origin: &Origin, kind: &str, name: &str, option: &str, value: &str) -> String {
+    let object = object_key(origin).unwrap_or_else(|| format!("traefik.http.{kind}.{name}"));
+    format!("{object}.{option}={value}")
+}
+
+fn object_key(origin: &Origin) -> Option<String> {
+    let mut parts = origin.key.split('.');
+    let object: Vec<_> = parts.by_ref().take(4).collect();
+    (object.len() == 4 && object.get(1).is_some_and(|part| part.eq_ignore_ascii_case("http"))).then(|| object.join("."))
+}
+
+/// The candidate that `name` was most likely meant to be.
+pub(super) fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    let limit = if name.len() < 5 { 1 } else { 2 };
+    candidates
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= limit)
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's, without regard to case.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().flat_map(char::to_lowercase).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().flat_map(char::to_lowercase).enumerate() {
+        let mut left = i + 1;
+        let mut diagonal = i;
+        for (to, above) in b.iter().zip(row.iter_mut().skip(1)) {
+            let cost = (diagonal + usize::from(from != *to)).min(*above + 1).min(left + 1);
+            diagonal = std::mem::replace(above, cost);
+            left = cost;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_keep_the_spelling_of_the_person_who_wrote_them() {
+        let origin = Origin::resource("docker", "web-1").at("seaway.HTTP.Routers.Web.rule");
+        assert_eq!(&*option(&origin, "service").key, "seaway.HTTP.Routers.Web.service");
+        assert_eq!(&*option(&Origin::resource("docker", "web-1"), "service").key, "");
+        assert_eq!(line(&origin, "routers", "x", "priority", "9"), "seaway.HTTP.Routers.Web.priority=9");
+        assert_eq!(
+            line(&Origin::resource("docker", "web-1"), "routers", "x", "priority", "9"),
+            "traefik.http.routers.x.priority=9"
+        );
+    }
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let names = ["auth", "author", "web", "strip-prefix"];
+        let nearest = |name| super::nearest(name, names.into_iter());
+        assert_eq!(nearest("atuh"), None, "two steps are too many for four letters");
+        assert_eq!(nearest("auht"), None);
+        assert_eq!(nearest("aut"), Some("auth"));
+        assert_eq!(nearest("Web"), Some("web"));
+        assert_eq!(nearest("stripprefx"), Some("strip-prefix"));
+        assert_eq!(nearest("something"), None);
+        assert_eq!((distance("", "abc"), distance("abc", ""), distance("kitten", "sitting")), (3, 3, 3));
+    }
+
+    #[test]
+    fn the_same_finding_is_told_once() {
+        let mut report = Report::default();
+        for _ in 0..3 {
+            report.add(Diagnostic::error(Code::BadRule, Origin::default(), "a", "b"));
+        }
+        report.add(Diagnostic::error(Code::BadRule, Origin::default(), "c", "b"));
+        assert_eq!(report.finish().len(), 2);
+    }
+}

@@ -1,0 +1,82 @@
+//! The cookie as text: its name, its attributes, and where it stands in a request.
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+use seaway_config::model::{Name, StickyCookie as Options};
+
+use super::hash;
+
+/// The configured name with what cookies may not have replaced by `_`, or one derived from the service's name.
+pub(super) fn name(configured: &str, service: &Name) -> Box<str> {
+    if configured.is_empty() {
+        return format!("_{}", hash::sha1_prefix(&format!("_TRAEFIK_BACKEND_{service}"))).into();
+    }
+    let token = |byte: u8| if byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte) { byte } else { b'_' };
+    configured.bytes().map(|byte| char::from(token(byte))).collect::<String>().into()
+}
+
+/// The attributes in Traefik's order, with a leading `; ` each. What a cookie cannot carry is left out.
+pub(super) fn attributes(options: &Options) -> String {
+    let mut out = String::new();
+    let mut put = |name: &str, value: &str| {
+        out.push_str("; ");
+        out.push_str(name);
+        out.push_str(value);
+    };
+    let path: String = options.path.as_deref().unwrap_or("/").chars().filter(is_path).collect();
+    if !path.is_empty() {
+        put("Path=", &path);
+    }
+    if let Some(domain) = domain(&options.domain) {
+        put("Domain=", domain);
+    }
+    if options.max_age != 0 {
+        put("Max-Age=", &options.max_age.max(0).to_string());
+    }
+    if options.http_only {
+        put("HttpOnly", "");
+    }
+    if options.secure {
+        put("Secure", "");
+    }
+    if let Some(same_site) = same_site(&options.same_site) {
+        put("SameSite=", same_site);
+    }
+    out
+}
+
+/// `none`, `lax` or `strict` in any case, as browsers are told it; `None` for any other text.
+pub(super) fn same_site(text: &str) -> Option<&'static str> {
+    ["None", "Lax", "Strict"].into_iter().find(|known| known.eq_ignore_ascii_case(text))
+}
+
+/// A domain as browsers are told it; `None` for what is no host name.
+pub(super) fn domain(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('.').unwrap_or(text);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    (name.len() <= 253 && name.split('.').all(label)).then_some(name)
+}
+
+/// The header value. Its parts have been made of visible ASCII, so that it always is one.
+pub(super) fn set_cookie(name: &str, value: &str, attributes: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("{name}={value}{attributes}")).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The value of the first cookie of that name, over all `Cookie` headers.
+pub(super) fn find<'h>(headers: &'h HeaderMap, name: &[u8]) -> Option<&'h [u8]> {
+    headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';')).find_map(|pair| {
+        let pair = pair.trim_ascii();
+        let at = pair.iter().position(|byte| *byte == b'=')?;
+        let (found, value) = pair.split_at_checked(at)?;
+        (found.trim_ascii_end() == name).then(|| value.get(1..).unwrap_or_default().trim_ascii_start())
+    })
+}
+
+fn is_path(c: &char) -> bool {
+    matches!(c, ' '..='~') && *c != ';'
+}
