@@ -104,6 +104,8 @@ codes! {
     DuplicateLabel = 110,
     /// A container's labels are not all valid UTF-8 or contain control characters.
     BadText = 111,
+    /// The name of a router, service or middleware has a character that names cannot have.
+    BadName = 112,
 
     // 02xx: routers
     /// The rule of a router does not parse.

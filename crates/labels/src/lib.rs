@@ -1,1 +1,13 @@
 //! Labels, flags and environment into one tree, and the tree into configuration.
+//!
+//! Nothing here does I/O. Every fault is a coded diagnostic, and the smallest object that the fault can belong to fails,
+//! closed: [`container::decode_container`] never gives a router that lost a middleware through a mistyped label.
+
+pub mod container;
+mod gather;
+mod names;
+mod overlay;
+pub mod suggest;
+mod tokens;
+
+pub use container::{Decoded, decode_container};

@@ -1,0 +1,60 @@
+//! Middlewares: any fault breaks it, and every router that uses it is off.
+
+use seaway_config::model::{MiddlewareOptions, NOT_YET};
+use seaway_config::{Code, Declared, Middleware};
+
+use super::object::Context;
+use super::report::Report;
+use crate::gather::{Object, Problem, problem};
+
+pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Middleware> {
+    let (options, mut problems) = cx.decode::<MiddlewareOptions>();
+    for found in &mut problems {
+        not_yet(found);
+    }
+    let mut types = options.types();
+    let value = match types.len() {
+        1 => types.pop().unwrap_or(Middleware::Broken {}),
+        count => {
+            problems.extend(wrong_count(cx, count, &types, problems.is_empty()));
+            Middleware::Broken {}
+        }
+    };
+    let mut declared = Declared::new(value, report.at(&cx.first_key()));
+    for found in &problems {
+        let diagnostic = report.error(found, report.off(Object::Middleware, cx.name));
+        declared.quarantine.get_or_insert(diagnostic);
+    }
+    declared
+}
+
+/// An option that Traefik has is no typo, even if it does not work yet.
+fn not_yet(found: &mut Problem) {
+    if found.code != Code::UnknownOption {
+        return;
+    }
+    let known = NOT_YET.iter().find_map(|known| {
+        let name = known.strip_prefix("middlewares.*.")?;
+        name.eq_ignore_ascii_case(&found.path).then_some(name)
+    });
+    if let Some(known) = known {
+        found.code = Code::NotSupportedYet;
+        found.message = format!("{known} does not work yet");
+        found.fix.clear();
+    }
+}
+
+/// None at all needs no saying where a fault has said why.
+fn wrong_count(cx: &Context<'_>, count: usize, types: &[Middleware], say_none: bool) -> Option<Problem> {
+    if count == 0 && !say_none {
+        return None;
+    }
+    let message = match count {
+        0 => "the middleware has no type".to_owned(),
+        _ => {
+            let kinds: Vec<&str> = types.iter().map(Middleware::kind).collect();
+            format!("a middleware has one type, this one has {count}: {}", kinds.join(", "))
+        }
+    };
+    Some(problem(&cx.first_key(), Code::MiddlewareTypeCount, message))
+}

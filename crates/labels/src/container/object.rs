@@ -1,0 +1,118 @@
+//! What routers, services and middlewares have in common: decoding a node and turning its faults into problems.
+
+use std::collections::BTreeMap;
+
+use seaway_config::Code;
+use seaway_config::catalogue::{Kind, OptionSpec};
+use seaway_config::decode::{Decode, Decoder, Fault, FaultKind};
+use seaway_config::tree::Node;
+
+use super::name_problem;
+use crate::gather::{Gathered, Object, Problem, line, problem, replace_part, show};
+use crate::suggest::nearest;
+
+/// One object and all that is known around it.
+pub(super) struct Context<'a> {
+    pub(super) object: Object,
+    /// Its name as spelt.
+    pub(super) name: &'a str,
+    pub(super) node: &'a Node,
+    pub(super) labels: &'a BTreeMap<String, String>,
+    pub(super) gathered: &'a Gathered,
+}
+
+impl Context<'_> {
+    /// Decodes the node; every problem of the object, in the order in which they are best told.
+    pub(super) fn decode<T: Decode + Default>(&self) -> (T, Vec<Problem>) {
+        let mut problems: Vec<Problem> = name_problem(self).into_iter().collect();
+        let refused = self.gathered.refused.iter();
+        let mine = refused.filter(|(o, n, _)| *o == self.object && n.eq_ignore_ascii_case(self.name));
+        problems.extend(mine.map(|(_, _, problem)| problem.clone()));
+        if self.node.value.is_some() {
+            let message = format!("a value here means nothing: options stand below a {}", self.object.singular());
+            problems.push(problem(&self.node.key, Code::StandaloneSection, message));
+        }
+        self.overlooked_values(self.node, self.object.options(), "", &mut problems);
+        let mut decoder = Decoder::default();
+        // The value on the object itself is told above; without it the decoder says nothing about it again.
+        let value = decoder.section(&Node { value: None, ..self.node.clone() });
+        problems.extend(decoder.faults.iter().map(|fault| self.problem(fault)));
+        (value, problems)
+    }
+
+    /// The key of the object's first label.
+    pub(super) fn first_key(&self) -> String {
+        self.full_key(&self.node.key)
+    }
+
+    /// The key of the first label at or below `key`.
+    pub(super) fn full_key(&self, key: &str) -> String {
+        let from = self.labels.range::<str, _>((std::ops::Bound::Included(key), std::ops::Bound::Unbounded));
+        let here = from.map(|(k, _)| k.as_str()).take_while(|k| k.starts_with(key));
+        let mut below = here.filter(|k| matches!(k.as_bytes().get(key.len()), None | Some(b'.' | b'[')));
+        below.next().unwrap_or(key).chars().take(400).collect()
+    }
+
+    /// The key of the option at `path`, if a label speaks about it.
+    pub(super) fn key_of(&self, path: &[&str]) -> Option<String> {
+        let mut node = self.node;
+        for name in path {
+            node = node.child(name)?;
+        }
+        Some(self.full_key(&node.key))
+    }
+
+    fn problem(&self, fault: &Fault) -> Problem {
+        let key = self.full_key(&fault.key);
+        let (code, message, fix) = match &fault.kind {
+            FaultKind::Unknown { name, known } if known.is_empty() => {
+                (Code::UnknownOption, format!("there is nothing called `{}` here", show(name)), String::new())
+            }
+            FaultKind::Unknown { name, known } => {
+                let message = format!("there is no option `{}` here", show(name));
+                let fix = nearest(name, known.iter().copied()).map(|meant| {
+                    let right = replace_part(&key, fault.key.len().saturating_sub(name.len()), fault.key.len(), meant);
+                    self.line(&right, self.labels.get(&key))
+                });
+                (Code::UnknownOption, message, fix.unwrap_or_default())
+            }
+            FaultKind::BadValue { expected, got } => {
+                let bare = got.trim().trim_matches(['"', '\'']);
+                let fix = if bare != got && !bare.is_empty() { line(&key, bare) } else { String::new() };
+                (Code::BadValue, format!("{expected} is expected, not `{}`", show(got)), fix)
+            }
+            FaultKind::Standalone => (
+                Code::StandaloneSection,
+                "a value here means nothing: options stand below it".to_owned(),
+                String::new(),
+            ),
+        };
+        Problem { key, path: fault.path.clone(), code, message, fix }
+    }
+
+    /// Values of middlewares may be secrets: they are not repeated.
+    fn line(&self, key: &str, value: Option<&String>) -> String {
+        match value {
+            Some(value) if self.object != Object::Middleware => line(key, value),
+            _ => format!("{key}=…"),
+        }
+    }
+
+    /// Sections that were given a value beside the options below them: the decoder ignores it, as Traefik does, but it
+    /// may have been an option that lost its dot.
+    fn overlooked_values(&self, node: &Node, specs: &[OptionSpec], path: &str, problems: &mut Vec<Problem>) {
+        for (name, child) in &node.children {
+            let Some(spec) = specs.iter().find(|spec| spec.name.eq_ignore_ascii_case(name)) else { continue };
+            let here = if path.is_empty() { spec.name.to_owned() } else { format!("{path}.{}", spec.name) };
+            let section = matches!(spec.kind, Kind::Section | Kind::NamedSections | Kind::Map);
+            if section && child.value.is_some() && !child.children.is_empty() {
+                let message = "a value here means nothing: options stand below it";
+                let found = problem(&child.key, Code::StandaloneSection, message);
+                problems.push(Problem { path: here.clone(), ..found });
+            }
+            if matches!(spec.kind, Kind::Section | Kind::SwitchSection) {
+                self.overlooked_values(child, spec.below, &here, problems);
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Turns problems into diagnostics with their consequences, and counts those that nobody would read any more.
+
+use seaway_config::{Code, Diagnostic, Origin, Severity};
+
+use super::Decoded;
+use crate::gather::{Object, Problem, problem};
+
+/// Most diagnostics that one container gives.
+const MAX_DIAGNOSTICS: usize = 100;
+
+pub(super) struct Report {
+    origin: Origin,
+    found: Vec<Diagnostic>,
+    left_out: usize,
+    worst_left_out: Severity,
+}
+
+impl Report {
+    pub(super) fn new(provider: &str, container: &str) -> Self {
+        let origin = Origin::resource(provider, container);
+        Self { origin, found: Vec::new(), left_out: 0, worst_left_out: Severity::Info }
+    }
+
+    /// The container, at one of its labels.
+    pub(super) fn at(&self, key: &str) -> Origin {
+        self.origin.at(key)
+    }
+
+    /// `web@docker`.
+    pub(super) fn qualified(&self, name: &str) -> String {
+        format!("{}@{}", crate::gather::show(name), self.origin.provider)
+    }
+
+    /// Something is not published.
+    pub(super) fn error(&mut self, problem: &Problem, consequence: impl Into<String>) -> Diagnostic {
+        let found = Diagnostic::error(problem.code, self.at(&problem.key), problem.message.clone(), consequence);
+        self.put(found.fix(problem.fix.clone()))
+    }
+
+    /// Something is ignored.
+    pub(super) fn warn(&mut self, problem: &Problem, consequence: impl Into<String>) -> Diagnostic {
+        let found = Diagnostic::warning(problem.code, self.at(&problem.key), problem.message.clone(), consequence);
+        self.put(found.fix(problem.fix.clone()))
+    }
+
+    /// The problem belongs to nobody in particular: every router of the container is off.
+    pub(super) fn quarantine_all(&mut self, decoded: &mut Decoded, problem: &Problem) {
+        let found = self.error(problem, "every router of this container answers 503, because it could be meant");
+        decoded.quarantine_all.get_or_insert(found);
+    }
+
+    /// Quarantines an object that is decoded already, unless it is.
+    pub(super) fn quarantine_named(&mut self, decoded: &mut Decoded, object: Object, name: &str, problem: &Problem) {
+        let found = self.error(problem, self.off(object, name));
+        let place = match object {
+            Object::Router => decoded.routers.get_mut(name).map(|o| &mut o.quarantine),
+            Object::Service => decoded.services.get_mut(name).map(|o| &mut o.quarantine),
+            Object::Middleware => decoded.middlewares.get_mut(name).map(|o| &mut o.quarantine),
+        };
+        if let Some(place) = place {
+            place.get_or_insert(found);
+        }
+    }
+
+    /// What it means that an object is off.
+    pub(super) fn off(&self, object: Object, name: &str) -> String {
+        let name = self.qualified(name);
+        match object {
+            Object::Router => format!("router {name} answers 503"),
+            Object::Service => format!("service {name} is off; routers that use it answer 503"),
+            Object::Middleware => format!("middleware {name} is off; routers that use it answer 503"),
+        }
+    }
+
+    /// One word on TCP and UDP, however many such labels there are.
+    pub(super) fn not_yet_tcp_udp(&mut self, key: &str) {
+        let found = problem(key, Code::NotSupportedYet, "TCP and UDP routing do not work yet");
+        self.warn(&found, "the container's TCP and UDP labels are ignored");
+    }
+
+    /// All that was found.
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        if self.left_out > 0 {
+            let message = format!("{} further faults are not listed", self.left_out);
+            let mut rest = Diagnostic::warning(Code::LabelLimit, self.origin.clone(), message, "");
+            rest.severity = self.worst_left_out;
+            self.found.push(rest);
+        }
+        self.found
+    }
+
+    fn put(&mut self, found: Diagnostic) -> Diagnostic {
+        if self.found.len() < MAX_DIAGNOSTICS {
+            self.found.push(found.clone());
+        } else {
+            self.left_out += 1;
+            self.worst_left_out = self.worst_left_out.max(found.severity);
+        }
+        found
+    }
+}

@@ -1,0 +1,176 @@
+//! Services: a fault among the tuning options is ignored with a warning; one that could change where requests go, or
+//! what stands in front of the servers, takes the service off.
+
+use seaway_config::decode::parse_duration;
+use seaway_config::model::{LoadBalancer, ServiceOptions};
+use seaway_config::{Code, Declared};
+
+use super::object::Context;
+use super::report::Report;
+use crate::gather::{Object, Problem, line, problem, show};
+use crate::suggest::distance;
+
+/// Options below `loadBalancer` that say how requests are spread, not where they go.
+const TUNING: [&str; 6] =
+    ["strategy", "sticky", "passHostHeader", "responseForwarding", "healthCheck", "passiveHealthCheck"];
+/// The options beside them that say where requests go; what looks like one of them is no tuning.
+const PLACING: [&str; 2] = ["server", "serversTransport"];
+
+pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<ServiceOptions> {
+    let (mut options, problems) = cx.decode::<ServiceOptions>();
+    let mut fatal = Vec::new();
+    for found in problems {
+        if is_tuning(&found.path) {
+            report.warn(&found, "it is ignored");
+        } else {
+            fatal.push(found);
+        }
+    }
+    match &mut options.load_balancer {
+        Some(balancer) => {
+            tune(cx, balancer, report);
+            fatal.extend(place(cx, balancer));
+        }
+        None if fatal.is_empty() => {
+            let message = "the service has no load balancer";
+            let fix = format!("{}.loadbalancer.server.port=80", cx.node.key);
+            fatal.push(Problem { fix, ..problem(&cx.first_key(), Code::EmptyService, message) });
+        }
+        None => {}
+    }
+    let mut declared = Declared::new(options, report.at(&cx.first_key()));
+    for found in &fatal {
+        let diagnostic = report.error(found, report.off(Object::Service, cx.name));
+        declared.quarantine.get_or_insert(diagnostic);
+    }
+    declared
+}
+
+/// True when a fault at this path below the service cannot change where requests go.
+fn is_tuning(path: &str) -> bool {
+    let mut parts = path.split('.');
+    if !parts.next().is_some_and(|first| first.eq_ignore_ascii_case("loadBalancer")) {
+        return false;
+    }
+    let Some(option) = parts.next() else { return false };
+    let option = option.split('[').next().unwrap_or_default();
+    if TUNING.iter().any(|known| known.eq_ignore_ascii_case(option)) {
+        return true;
+    }
+    let begins = option.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("server"));
+    !option.is_empty() && !begins && PLACING.iter().all(|known| distance(option, known) > 2)
+}
+
+/// Tuning options that are read but do not work yet, or have a value that means nothing.
+fn tune(cx: &Context<'_>, balancer: &mut LoadBalancer, report: &mut Report) {
+    let mut warn = |path: &[&str], code: Code, message: String, consequence: &str| {
+        let path: Vec<&str> = ["loadBalancer"].iter().chain(path).copied().collect();
+        if let Some(key) = cx.key_of(&path) {
+            report.warn(&problem(&key, code, message), consequence);
+        }
+    };
+    match balancer.strategy.as_str() {
+        "wrr" => {}
+        "p2c" | "hrw" | "leasttime" => {
+            let message = format!("the strategy {} does not work yet", balancer.strategy);
+            warn(&["strategy"], Code::NotSupportedYet, message, "wrr is used");
+        }
+        other => {
+            let message = format!("there is no strategy `{}`", show(other));
+            warn(&["strategy"], Code::BadValue, message, "wrr is used");
+        }
+    }
+    "wrr".clone_into(&mut balancer.strategy);
+    if balancer.health_check.is_some() {
+        let message = "health checks do not work yet".to_owned();
+        warn(&["healthCheck"], Code::NotSupportedYet, message, "active checks are not run");
+    }
+    if balancer.passive_health_check.is_some() {
+        let message = "passive health checks do not work yet".to_owned();
+        warn(&["passiveHealthCheck"], Code::NotSupportedYet, message, "failures are not counted");
+    }
+    if let Some(forwarding) = &mut balancer.response_forwarding {
+        let interval = forwarding.flush_interval.as_str();
+        if parse_duration(interval.strip_prefix('-').unwrap_or(interval)).is_none() {
+            let message = format!("a duration is expected, not `{}`", show(interval));
+            warn(&["responseForwarding", "flushInterval"], Code::BadValue, message, "it is ignored");
+            "100ms".clone_into(&mut forwarding.flush_interval);
+        }
+    }
+    let Some(sticky) = &mut balancer.sticky else { return };
+    match &mut sticky.cookie {
+        Some(cookie) => {
+            cookie.same_site.make_ascii_lowercase();
+            if !matches!(cookie.same_site.as_str(), "" | "none" | "lax" | "strict") {
+                let message = format!("none, lax or strict is expected, not `{}`", show(&cookie.same_site));
+                warn(&["sticky", "cookie", "sameSite"], Code::BadValue, message, "the cookie has no SameSite");
+                cookie.same_site.clear();
+            }
+        }
+        None => {
+            let message = "sticky alone makes nothing sticky; sticky.cookie=true does".to_owned();
+            warn(&["sticky"], Code::StandaloneSection, message, "clients do not stay on one server");
+        }
+    }
+}
+
+/// What says where requests go must be right.
+fn place(cx: &Context<'_>, balancer: &mut LoadBalancer) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut refuse = |path: &[&str], code: Code, message: String, fix: Option<&str>| {
+        let path: Vec<&str> = ["loadBalancer"].iter().chain(path).copied().collect();
+        let key = cx.key_of(&path).unwrap_or_else(|| cx.first_key());
+        let fix = fix.map(|value| line(&key, value)).unwrap_or_default();
+        found.push(Problem { fix, ..problem(&key, code, message) });
+    };
+    // Traefik's own name for the transport that is used when none is named.
+    if !matches!(balancer.servers_transport.as_str(), "" | "default@internal") {
+        let message = "servers transports do not work yet; it could be one with TLS".to_owned();
+        refuse(&["serversTransport"], Code::NotSupportedYet, message, None);
+    }
+    let server = &mut balancer.server;
+    let scheme_given = cx.key_of(&["loadBalancer", "server", "scheme"]).is_some() && !server.scheme.is_empty();
+    server.scheme.make_ascii_lowercase();
+    match server.scheme.as_str() {
+        "http" => {}
+        "" => "http".clone_into(&mut server.scheme),
+        "https" | "h2c" => {
+            let message = format!("the scheme {} does not work yet", server.scheme);
+            refuse(&["server", "scheme"], Code::NotSupportedYet, message, None);
+        }
+        other => {
+            let message = format!("http is expected, not `{}`", show(other));
+            refuse(&["server", "scheme"], Code::BadValue, message, None);
+        }
+    }
+    if !server.port.is_empty()
+        && !server.port.parse::<u16>().is_ok_and(|port| port != 0 && !server.port.starts_with('+'))
+    {
+        let message = format!("a port from 1 to 65535 is expected, not `{}`", show(&server.port));
+        let digits: String =
+            server.port.trim().trim_matches(['"', '\'', ':']).chars().take_while(char::is_ascii_digit).collect();
+        let fix = digits.parse::<u16>().is_ok_and(|port| port != 0).then_some(digits.as_str());
+        refuse(&["server", "port"], Code::BadPort, message, fix);
+    }
+    if !server.url.is_empty() {
+        if !server.port.is_empty() || scheme_given {
+            let message = "server.url says it all: it cannot stand beside server.port or server.scheme".to_owned();
+            refuse(&["server", "url"], Code::UrlConflict, message, None);
+        }
+        match server.url.split_once("://").map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest)) {
+            Some((scheme, rest)) if scheme == "http" && !rest.is_empty() => {}
+            Some((scheme, _)) if matches!(scheme.as_str(), "https" | "h2c") => {
+                let message = format!("the scheme {scheme} does not work yet");
+                refuse(&["server", "url"], Code::NotSupportedYet, message, None);
+            }
+            _ => {
+                let message = format!("a URL such as http://10.0.0.7:8080 is expected, not `{}`", show(&server.url));
+                refuse(&["server", "url"], Code::BadServerUrl, message, None);
+            }
+        }
+    }
+    if server.weight > i64::from(u32::MAX) {
+        refuse(&["server", "weight"], Code::BadValue, format!("a weight is at most {}", u32::MAX), None);
+    }
+    found
+}

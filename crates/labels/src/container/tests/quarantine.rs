@@ -1,0 +1,338 @@
+//! The smallest object fails, and fails closed.
+
+use super::*;
+
+#[test]
+fn a_router_with_an_unknown_option_is_off_and_the_line_that_helps_is_named() {
+    let decoded = http(&["routers.web.rule=Host(`a`)", "routers.web.midlewares=auth", "routers.other.rule=Host(`b`)"]);
+    assert_eq!(router_off(&decoded, "web"), Some(Code::UnknownOption));
+    assert_eq!(router_off(&decoded, "other"), None, "the rest of the container is served");
+    assert_eq!(decoded.routers["web"].value.rule, "Host(`a`)", "it keeps its place");
+    assert!(decoded.http_refused && decoded.quarantine_all.is_none());
+    let found = &decoded.diagnostics[0];
+    assert_eq!(found.origin.to_string(), "docker web-1: traefik.http.routers.web.midlewares");
+    assert_eq!(found.consequence, "router web@docker answers 503");
+    assert_eq!(found.fix, "traefik.http.routers.web.middlewares=auth");
+    assert_eq!(found.severity, Severity::Error);
+}
+
+#[test]
+fn router_faults() {
+    for (line, code) in [
+        ("routers.web.priority=high", Code::BadValue),
+        ("routers.web.priority=9223372036854775807", Code::BadPriority),
+        ("routers.web.priority.x=1", Code::UnknownOption),
+        ("routers.web.rulesyntax=v2", Code::NotSupportedYet),
+        ("routers.web.observability=true", Code::StandaloneSection),
+        ("routers.web.observability.metrics=yes", Code::BadValue),
+        ("routers.web.observability.traceverbosity=loud", Code::BadValue),
+        ("routers.web=x", Code::StandaloneSection),
+        ("routers.web.entrypoints[x]=a", Code::UnknownOption),
+        ("routers.web..x=a", Code::UnknownOption),
+        ("routers.web.middlewares.=a", Code::UnknownOption),
+        ("routers.web.[0]=a", Code::UnknownOption),
+        ("routers.web.middlewares0]=a", Code::UnknownOption),
+        ("routers.web[0].middlewares=a", Code::UnknownOption),
+        ("routers.web.middle\u{0}wares=a", Code::BadText),
+        ("routers.web.service=a\u{0}b", Code::BadText),
+        ("routers.web.service=a\r\nb", Code::BadText),
+        ("routers.web.service=a\u{85}b", Code::BadText),
+        ("routers.web.tls=true", Code::TlsNotSupportedYet),
+        ("routers.web.tls=", Code::TlsNotSupportedYet),
+        ("routers.web.tls.certresolver=le", Code::TlsNotSupportedYet),
+        ("routers.web.tls.domains[0].main=a.test", Code::TlsNotSupportedYet),
+        ("routers.web.tls=yes", Code::BadValue),
+        ("routers.web.tls=1", Code::BadValue),
+        ("routers.web.tls.typo=x", Code::UnknownOption),
+    ] {
+        let decoded = http(&["routers.web.rule=Host(`a`)", "routers.fine.rule=Host(`b`)", line]);
+        assert_eq!(router_off(&decoded, "web"), Some(code), "{line}");
+        assert_eq!(router_off(&decoded, "fine"), None, "{line}");
+        assert!(decoded.http_refused, "{line}");
+        let found = decoded.diagnostics.iter().find(|d| d.code == code).unwrap();
+        assert!(found.origin.key.starts_with("traefik.http.routers.web"), "{line}: {found}");
+        assert!(found.consequence.starts_with("router web@docker answers 503"), "{line}: {found}");
+    }
+}
+
+#[test]
+fn no_tls_is_no_fault() {
+    for line in ["routers.web.tls=false", "routers.web.tls=F", "routers.web.tls=0"] {
+        let decoded = http(&["routers.web.rule=Host(`a`)", line, "routers.web.tls.certresolver=le"]);
+        assert_eq!((router_off(&decoded, "web"), decoded.diagnostics.len()), (None, 0), "{line}");
+        assert_eq!(decoded.routers["web"].value.tls, None);
+    }
+}
+
+#[test]
+fn a_value_that_lost_its_dot_takes_the_router_off() {
+    let decoded = http(&["routers.web=middlewares=auth", "routers.web.rule=Host(`a`)"]);
+    assert_eq!(router_off(&decoded, "web"), Some(Code::StandaloneSection));
+    let decoded = http(&["routers.web.observability=x", "routers.web.observability.metrics=true"]);
+    assert_eq!(router_off(&decoded, "web"), Some(Code::StandaloneSection));
+}
+
+#[test]
+fn names_with_an_at_sign() {
+    for object in Object::ALL {
+        let decoded = http(&[&format!("{}.a@b.x=y", object.plural())]);
+        assert_eq!(codes(&decoded).first(), Some(&Code::BadName), "{object:?}");
+    }
+}
+
+#[test]
+fn several_faults_of_one_object() {
+    let decoded = http(&["routers.web.priority=x", "routers.web.rul=y", "routers.web.tls=z"]);
+    assert_eq!(router_off(&decoded, "web"), Some(Code::BadValue), "the first is the reason");
+    assert_eq!(codes(&decoded), [Code::BadValue, Code::UnknownOption, Code::BadValue], "all are told");
+}
+
+#[test]
+fn middleware_faults_break_it() {
+    for (lines, code) in [
+        (&["middlewares.m.stripprefx.prefixes=/a"][..], Code::UnknownOption),
+        (&["middlewares.m.stripprefix.prefixs=/a"], Code::UnknownOption),
+        (&["middlewares.m.redirectscheme.permanent=ja"], Code::BadValue),
+        (&["middlewares.m.stripprefix=true"], Code::StandaloneSection),
+        (&["middlewares.m=x"], Code::StandaloneSection),
+        (&["middlewares.m.headers=x", "middlewares.m.headers.customrequestheaders.a=b"], Code::StandaloneSection),
+        (&["middlewares.m.headers.customrequestheaders=x"], Code::StandaloneSection),
+        (&["middlewares.m.headers.customrequestheaders.a=b\r\nc: d"], Code::BadText),
+        (&["middlewares.m.basicauth.users=a:b"], Code::NotSupportedYet),
+        (&["middlewares.m.inflightreq.amount=abc"], Code::NotSupportedYet),
+        (
+            &["middlewares.m.headers.stsseconds=1", "middlewares.m.headers.customrequestheaders.a=b"],
+            Code::NotSupportedYet,
+        ),
+        (&["middlewares.m.addprefix.prefix=/a", "middlewares.m.replacepath.path=/b"], Code::MiddlewareTypeCount),
+        (&["middlewares.m.addprefix.prefix=/a", "middlewares.m.compress=true"], Code::NotSupportedYet),
+        (&["middlewares.m..x=y"], Code::UnknownOption),
+    ] {
+        let decoded = http(lines);
+        assert_eq!(middleware_off(&decoded, "m"), Some(code), "{lines:?}");
+        assert!(decoded.http_refused, "{lines:?}");
+        assert_eq!(codes(&decoded), [code], "said once: {lines:?}");
+        assert!(decoded.diagnostics[0].consequence.starts_with("middleware m@docker is off"), "{lines:?}");
+    }
+    let decoded = http(&["middlewares.m.basicauth.users=a:b"]);
+    assert_eq!(decoded.middlewares["m"].value, Middleware::Broken {});
+}
+
+#[test]
+fn secrets_are_not_repeated() {
+    let decoded = http(&["middlewares.m.headers.customrequestheader.Authorization=Bearer hunter2"]);
+    assert_eq!(decoded.diagnostics[0].fix, "traefik.http.middlewares.m.headers.customRequestHeaders.Authorization=…");
+    assert!(!decoded.diagnostics[0].to_string().contains("hunter2"));
+}
+
+#[test]
+fn tuning_faults_of_a_service_are_ignored_with_a_warning() {
+    for (line, code) in [
+        ("passhostheader=maybe", Code::BadValue),
+        ("strategy=p2c", Code::NotSupportedYet),
+        ("strategy=hrw", Code::NotSupportedYet),
+        ("strategy=leasttime", Code::NotSupportedYet),
+        ("strategy=magic", Code::BadValue),
+        ("stiky.cookie=true", Code::UnknownOption),
+        ("sticky=banana", Code::BadValue),
+        ("sticky.cookie.nam=x", Code::UnknownOption),
+        ("sticky.cookie.samesite=sometimes", Code::BadValue),
+        ("sticky.cookie.maxage=long", Code::BadValue),
+        ("sticky.cookie.name=a\nb", Code::BadText),
+        ("responseforwarding.flushinterval=soon", Code::BadValue),
+        ("responseforwarding=true", Code::StandaloneSection),
+        ("healthcheck.path=/health", Code::NotSupportedYet),
+        ("passivehealthcheck.maxfailedattempts=3", Code::NotSupportedYet),
+    ] {
+        let line = format!("services.s.loadbalancer.{line}");
+        let decoded = http(&[&line, "services.s.loadbalancer.server.port=80", "routers.web.rule=Host(`a`)"]);
+        assert_eq!(service_off(&decoded, "s"), None, "{line}");
+        let found = decoded.diagnostics.first().unwrap_or_else(|| panic!("{line} is warned about"));
+        assert_eq!((found.code, found.severity), (code, Severity::Warning), "{line}");
+        assert!(!decoded.http_refused, "{line}: ignored is not refused");
+        let balancer = decoded.services["s"].value.load_balancer.clone().unwrap();
+        assert_eq!((balancer.strategy.as_str(), balancer.pass_host_header), ("wrr", true), "{line}");
+    }
+    let decoded = http(&["services.s.loadbalancer.sticky.cookie.samesite=sometimes"]);
+    let sticky = decoded.services["s"].value.load_balancer.clone().unwrap().sticky.unwrap();
+    assert_eq!(sticky.cookie.unwrap().same_site, "");
+}
+
+#[test]
+fn faults_that_could_change_where_requests_go_take_the_service_off() {
+    for (lines, code) in [
+        (&["services.s.loadbalncer.server.port=80"][..], Code::UnknownOption),
+        (&["services.s.weighted.services[0].name=x"], Code::UnknownOption),
+        (&["services.s.loadbalancer=true"], Code::StandaloneSection),
+        (&["services.s=true"], Code::StandaloneSection),
+        (&["services.s.loadbalancer.server.prt=80"], Code::UnknownOption),
+        (&["services.s.loadbalancer.server=80"], Code::StandaloneSection),
+        (&["services.s.loadbalancer.servers[0].url=http://a"], Code::UnknownOption),
+        (&["services.s.loadbalancer.sever.port=80"], Code::UnknownOption),
+        (&["services.s.loadbalancer.serverport=80"], Code::UnknownOption),
+        (&["services.s.loadbalancer.serverstransprt=x@file"], Code::UnknownOption),
+        (&["services.s.loadbalancer.erverstransport=x@file"], Code::UnknownOption),
+        (&["services.s.loadbalancer.serverstransport=x@file"], Code::NotSupportedYet),
+        (&["services.s.loadbalancer.server.scheme=https"], Code::NotSupportedYet),
+        (&["services.s.loadbalancer.server.scheme=h2c"], Code::NotSupportedYet),
+        (&["services.s.loadbalancer.server.scheme=gopher"], Code::BadValue),
+        (&["services.s.loadbalancer.server.port=0"], Code::BadPort),
+        (&["services.s.loadbalancer.server.port=65536"], Code::BadPort),
+        (&["services.s.loadbalancer.server.port=80/udp"], Code::BadPort),
+        (&["services.s.loadbalancer.server.port=+80"], Code::BadPort),
+        (&["services.s.loadbalancer.server.weight=heavy"], Code::BadValue),
+        (&["services.s.loadbalancer.server.weight=99999999999"], Code::BadValue),
+        (&["services.s.loadbalancer.server.fenced=true"], Code::UnknownOption),
+        (&["services.s.loadbalancer.server.url=https://a"], Code::NotSupportedYet),
+        (&["services.s.loadbalancer.server.url=a:80"], Code::BadServerUrl),
+        (&["services.s.loadbalancer.server.url=http://a", "services.s.loadbalancer.server.port=80"], Code::UrlConflict),
+        (
+            &["services.s.loadbalancer.server.url=http://a", "services.s.loadbalancer.server.scheme=http"],
+            Code::UrlConflict,
+        ),
+        (&["services.s.middlewares=a"], Code::EmptyService),
+        (&["services.s.middleware=a", "services.s.loadbalancer.server.port=80"], Code::UnknownOption),
+        (&["services.s.middlewares.x=a", "services.s.loadbalancer.server.port=80"], Code::UnknownOption),
+        (&["services.s.loadbalancer.server.port=8\u{0}0"], Code::BadText),
+    ] {
+        let decoded = http(lines);
+        assert_eq!(service_off(&decoded, "s"), Some(code), "{lines:?}");
+        assert!(decoded.http_refused && decoded.quarantine_all.is_none(), "{lines:?}");
+        let found = decoded.diagnostics.iter().find(|d| d.code == code).unwrap();
+        assert!(found.consequence.starts_with("service s@docker is off"), "{lines:?}");
+    }
+    let decoded = http(&["services.s.loadbalancer.server.port=80/udp"]);
+    assert_eq!(decoded.diagnostics[0].fix, "traefik.http.services.s.loadbalancer.server.port=80");
+}
+
+#[test]
+fn labels_that_nobody_can_be_given_take_every_router_off() {
+    for (line, code) in [
+        ("traefik.http.router.web.middlewares=a", Code::UnassignableLabel),
+        ("traefik.http.banana=a", Code::UnassignableLabel),
+        ("traefik.http=a", Code::UnassignableLabel),
+        ("traefik.http.routers=a", Code::UnassignableLabel),
+        ("traefik.http.routers.=a", Code::UnassignableLabel),
+        ("traefik.http..routers.web.middlewares=a", Code::UnassignableLabel),
+        ("traefik.http.routers..middlewares=a", Code::UnassignableLabel),
+        ("traefik.http.routers[0].middlewares=a", Code::UnassignableLabel),
+        ("traefik.http.routers.we\u{0}b.middlewares=a", Code::UnassignableLabel),
+        ("traefik.htpp.routers.web.middlewares=a", Code::NearMissRoot),
+        ("traefik.httpx.routers.web.middlewares=a", Code::NearMissRoot),
+        ("trafik.http.routers.web.middlewares=a", Code::NearMissRoot),
+        ("Traefik.http.routers.web.middlewares=a", Code::NearMissRoot),
+        ("saeway.http.routers.web.middlewares=a", Code::NearMissRoot),
+        ("traefik.enabled=true", Code::BadProviderLabel),
+        ("traefik.enable.foo=true", Code::BadProviderLabel),
+        ("traefik.enable=yes", Code::BadProviderLabel),
+        ("traefik.enable=", Code::BadProviderLabel),
+        ("traefik.docker.foo=x", Code::BadProviderLabel),
+        ("traefik.docker=x", Code::BadProviderLabel),
+        ("traefik.docker.network.x=x", Code::BadProviderLabel),
+        ("traefik.docker.lbswarm=x", Code::BadProviderLabel),
+        ("traefik.docker.allownonrunning=x", Code::BadProviderLabel),
+        ("seaway.docker.foo=x", Code::BadProviderLabel),
+    ] {
+        let decoded =
+            decode(&["traefik.http.routers.web.rule=Host(`a`)", "traefik.http.routers.other.rule=Host(`b`)", line]);
+        assert_eq!(decoded.quarantine_all.as_ref().map(|d| d.code), Some(code), "{line}");
+        assert_eq!((router_off(&decoded, "web"), router_off(&decoded, "other")), (Some(code), Some(code)), "{line}");
+        assert_eq!(decoded.provider_fault, code == Code::BadProviderLabel, "{line}");
+        assert!(decoded.http_refused, "{line}");
+    }
+}
+
+#[test]
+fn corrected_lines() {
+    for (line, fix) in [
+        ("traefik.enabled=true", "traefik.enable=true"),
+        ("traefik.enable=yes", "traefik.enable=true"),
+        ("traefik.enable=\"true\"", "traefik.enable=true"),
+        ("traefik.docker.netwrk=x", "traefik.docker.network=x"),
+        ("traefik.htpp.routers.web.rule=Host(`a`)", "traefik.http.routers.web.rule=Host(`a`)"),
+        ("traefik.http.router.web.rule=Host(`a`)", "traefik.http.routers.web.rule=Host(`a`)"),
+        ("traefik.http.routers.web.priority=\"5\"", "traefik.http.routers.web.priority=5"),
+        ("traefik.http.services.s.loadbalncer.server.port=80", "traefik.http.services.s.loadBalancer.server.port=80"),
+        ("traefik.http.routers.web.tls=true", "traefik.http.routers.web.tls=false"),
+    ] {
+        let decoded = decode(&[line]);
+        assert!(decoded.diagnostics.iter().any(|d| d.fix == fix), "{line}: {:?}", decoded.diagnostics);
+    }
+}
+
+#[test]
+fn a_label_that_fell_on_a_name_beside_it() {
+    for (line, meant) in [
+        ("routers.frontnd.middlewares=auth", "frontend"),
+        ("routers.front.end.middlewares=auth", "frontend"),
+        ("routers.fron.end.middlewares=auth", "frontend"),
+        ("routers.frontend2.middlewares=auth", "frontend"),
+        ("routers.frontendmiddlewares=auth", "frontend"),
+        ("routers.frontendmiddlewares[0]=auth", "frontend"),
+        ("routers.frontendtls.certresolver=le", "frontend"),
+        ("routers.frontend[middlewares=auth", "frontend"),
+        ("routers.fronten.dmiddlewares=auth", "frontend"),
+    ] {
+        let decoded = http(&["routers.frontend.rule=Host(`a`)", "routers.far.rule=Host(`b`)", line]);
+        assert_eq!(router_off(&decoded, meant), Some(Code::UnassignableLabel), "{line}");
+        assert_eq!(router_off(&decoded, "far"), None, "{line}");
+        assert!(decoded.routers.values().filter(|r| r.quarantine.is_none()).count() == 1, "{line}");
+    }
+}
+
+#[test]
+fn names_that_are_near_on_purpose() {
+    for lines in [
+        &["routers.web1.rule=Host(`a`)", "routers.web2.rule=Host(`b`)"][..],
+        &["routers.app.rule=Host(`a`)", "routers.apps.rule=Host(`b`)", "routers.apps.middlewares=x"],
+        &["routers.app-http.entrypoints=web", "routers.app-https.entrypoints=sec", "routers.app-https.priority=2"],
+        &["middlewares.mw1.stripprefix.prefixes=/a", "middlewares.mw2.addprefix.prefix=/b"],
+        &["middlewares.app.headers.customrequestheaders.a=b", "middlewares.appheaders.addprefix.prefix=/b"],
+        &["services.s1.loadbalancer.server.port=1", "services.s2.loadbalancer.server.port=2"],
+        &["routers.a.rule=Host(`a`)", "routers.arule.rule=Host(`b`)"],
+    ] {
+        assert_eq!(http(lines).diagnostics, vec![], "{lines:?}");
+    }
+}
+
+#[test]
+fn service_and_middleware_labels_that_fell_on_a_name_beside_it() {
+    let decoded = http(&["services.web.loadbalancer.server.port=80", "services.wb.middlewares=auth"]);
+    assert_eq!(service_off(&decoded, "web"), Some(Code::UnassignableLabel));
+    let decoded = http(&[
+        "routers.web.middlewares=secure",
+        "middlewares.secure.redirectscheme.scheme=https",
+        "middlewares.secur.redirectscheme.permanent=true",
+    ]);
+    assert_eq!(middleware_off(&decoded, "secure"), Some(Code::UnassignableLabel));
+}
+
+#[test]
+fn limits() {
+    let long = "x".repeat(crate::gather::MAX_VALUE + 1);
+    let decoded = http(&["routers.ok.rule=Host(`a`)", &format!("routers.web.rule={long}")]);
+    assert_eq!((router_off(&decoded, "web"), router_off(&decoded, "ok")), (Some(Code::LabelLimit), None));
+    assert!(decoded.diagnostics[0].to_string().len() < 1000);
+
+    let deep = vec!["a"; 500].join(".");
+    let decoded = http(&["routers.ok.rule=Host(`a`)", &format!("routers.web.{deep}=x")]);
+    assert_eq!((router_off(&decoded, "web"), router_off(&decoded, "ok")), (Some(Code::LabelLimit), None));
+
+    let half = "x".repeat(60_000);
+    let many: Vec<String> = (0..20).map(|n| format!("routers.web.x{n}={half}")).collect();
+    let decoded = http(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(decoded.quarantine_all.as_ref().map(|d| d.code), Some(Code::LabelLimit));
+
+    for object in Object::ALL {
+        let many: Vec<String> = (0..1001).map(|n| format!("{}.x{n:04}.a=1", object.plural())).collect();
+        let decoded = http(&many.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(decoded.quarantine_all.as_ref().map(|d| d.code), Some(Code::LabelLimit), "{object:?}");
+        let count = decoded.routers.len() + decoded.services.len() + decoded.middlewares.len();
+        assert_eq!((count, decoded.diagnostics.len()), (1000, 101), "{object:?}");
+    }
+
+    let many: Vec<String> = (0..10_000).map(|n| format!("routers.web.x{n}=1")).collect();
+    let decoded = http(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(router_off(&decoded, "web").is_some());
+    assert_eq!(decoded.quarantine_all.as_ref().map(|d| d.code), Some(Code::LabelLimit));
+}
