@@ -3,8 +3,10 @@
 //! A provider sends [`Update`]s; the reconciler merges them, compiles a table and publishes it.
 
 pub mod docker;
+pub mod merge;
 pub mod snapshot;
 #[cfg(test)]
 mod testing;
+pub mod tombstone;
 
 pub use snapshot::{EngineTime, Snapshot, Update, UpdateReceiver, UpdateSender, updates};
