@@ -1,1 +1,26 @@
 //! The data plane: workers, listeners, exchanges, upstream pool, upgrades, drain.
+//!
+//! One worker for each core: an OS thread with a current-thread runtime, its own `SO_REUSEPORT` listeners and its own
+//! upstream connections. Nothing on the request path takes a lock or touches a reference count that another core
+//! touches; what crosses is the routing table, read through a cache.
+
+mod body;
+mod client_io;
+mod connection;
+mod error;
+mod exchange;
+mod forward;
+pub mod health;
+mod hold;
+pub mod internal;
+mod listener;
+mod record;
+mod response;
+mod retry;
+mod tunnel;
+mod upstream;
+mod worker;
+
+pub use internal::{Internal, InternalRequest};
+pub use listener::{Bound, EntryPoint, bind};
+pub use worker::{Clock, Proxy, ProxyOptions};

@@ -1,0 +1,140 @@
+//! Accepting connections, and serving one until it ends.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use seaway_head::forwarded::canonical_peer;
+use seaway_head::{Forwarding, Judge};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::client_io::{ClientIo, ClientState};
+use crate::exchange;
+use crate::listener::{EntryPoint, tune};
+use crate::tunnel::Tunnel;
+use crate::worker::{Stage, Worker};
+
+/// What all exchanges of one client connection share.
+pub(crate) struct Connection {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) entry_point: Arc<EntryPoint>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) forwarding: Forwarding,
+    pub(crate) judge: RefCell<Judge>,
+    pub(crate) client: Rc<ClientState>,
+    /// What the connection becomes once hyper has sent its 101.
+    pub(crate) tunnel: RefCell<Option<Tunnel>>,
+}
+
+/// Accepts until told to stop, then takes what already stands in the queue: those clients have been promised service.
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    entry_point: Arc<EntryPoint>,
+    socket: std::net::TcpListener,
+    mut stopped: watch::Receiver<Stage>,
+) {
+    let listener = match TcpListener::from_std(socket) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(entry_point = %entry_point.name, %error, "cannot accept connections");
+            return;
+        }
+    };
+    let stop = async {
+        let _gone = stopped.wait_for(|stage| *stage >= Stage::Draining).await.map(|_| ());
+        tokio::time::sleep(entry_point.accept_grace).await;
+    };
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = listener.accept() => take(&worker, &entry_point, accepted).await,
+        }
+    }
+    // One turn of the loop without waiting for each connection that the kernel has completed already.
+    poll_fn(|cx| {
+        while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(cx) {
+            spawn(&worker, &entry_point, stream, peer);
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+async fn take(worker: &Rc<Worker>, entry_point: &Arc<EntryPoint>, accepted: std::io::Result<(TcpStream, SocketAddr)>) {
+    match accepted {
+        Ok((stream, peer)) => spawn(worker, entry_point, stream, peer),
+        Err(error) if is_about_one_connection(&error) => {}
+        Err(error) => {
+            // No descriptors or no memory: a moment of rest lets running exchanges give some back.
+            tracing::warn!(entry_point = %entry_point.name, %error, "cannot accept; trying again");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn is_about_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | TimedOut)
+}
+
+fn spawn(worker: &Rc<Worker>, entry_point: &Arc<EntryPoint>, stream: TcpStream, peer: SocketAddr) {
+    tune(&stream);
+    let client = ClientState::new(stream, entry_point.idle_timeout, worker.clock.now());
+    let address = canonical_peer(peer);
+    let connection = Rc::new(Connection {
+        worker: Rc::clone(worker),
+        entry_point: Arc::clone(entry_point),
+        peer: SocketAddr::new(address, peer.port()),
+        forwarding: Forwarding::new(
+            address,
+            &entry_point.trust,
+            false,
+            entry_point.append_forwarded_for,
+            &worker.options.server_name,
+        ),
+        judge: RefCell::new(Judge::new(
+            Arc::clone(&entry_point.limits),
+            Arc::clone(&entry_point.upgrades),
+            address,
+            false,
+        )),
+        client,
+        tunnel: RefCell::new(None),
+    });
+    let number = worker.register(&connection.client);
+    tokio::task::spawn_local(async move {
+        serve(&connection).await;
+        connection.worker.forget(number);
+    });
+}
+
+async fn serve(connection: &Rc<Connection>) {
+    let io = TokioIo::new(ClientIo::new(Rc::clone(&connection.client), connection.worker.clock));
+    let shared = Rc::clone(connection);
+    let service = service_fn(move |request| exchange::serve(Rc::clone(&shared), request));
+    let limits = &connection.entry_point.limits;
+    let served = http1::Builder::new()
+        .header_read_timeout(None)
+        .half_close(false)
+        .pipeline_flush(true)
+        .max_buf_size((limits.header_bytes + limits.target_bytes).max(8192))
+        .serve_connection(io, service)
+        .without_shutdown()
+        .await;
+    let tunnel = connection.tunnel.borrow_mut().take();
+    if let (Ok(parts), Some(tunnel)) = (served, tunnel) {
+        tunnel.run(&connection.client, parts.io.into_inner(), parts.read_buf).await;
+    } else {
+        connection.client.linger().await;
+    }
+}

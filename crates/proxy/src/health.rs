@@ -1,0 +1,125 @@
+//! Readiness of new servers: no request goes to a port that has not accepted a connection yet.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use seaway_config::model::Address;
+use seaway_routing::state::flag;
+use seaway_routing::{Millis, Published, ServerState};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::worker::Clock;
+
+/// A server whose port was seen to accept.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Whose.
+    pub state: Arc<ServerState>,
+    /// How long it was waited for.
+    pub after: Duration,
+    /// It became ready by this; otherwise something else still keeps it out.
+    pub ready: bool,
+}
+
+/// Asks the ports of servers that are not known to accept, for ever; runs on the control plane. `accepted` hears of each
+/// that does.
+pub async fn probe_new_servers(
+    published: Arc<Published>,
+    clock: Clock,
+    limit: Duration,
+    mut accepted: impl FnMut(Accepted),
+) {
+    let mut changed = published.subscribe();
+    let (done, mut results) = mpsc::unbounded_channel::<(Arc<ServerState>, bool)>();
+    let mut waiting: HashMap<u64, Waiting> = HashMap::new();
+    loop {
+        changed.borrow_and_update();
+        let now = clock.now();
+        find_new(&published, &mut waiting, now);
+        let mut next = u64::MAX;
+        for entry in waiting.values_mut().filter(|e| !e.asking) {
+            if entry.next <= now.0 {
+                entry.asking = true;
+                ask(entry, limit, done.clone());
+            } else {
+                next = next.min(entry.next);
+            }
+        }
+        let pause = Duration::from_millis(next.saturating_sub(now.0).min(60_000));
+        tokio::select! {
+            result = changed.changed() => if result.is_err() { return },
+            Some((state, open)) = results.recv() => {
+                let Some(entry) = waiting.get_mut(&state.id()) else { continue };
+                let now = clock.now();
+                entry.asking = false;
+                entry.next = now.0.saturating_add(interval(now.since(entry.since)));
+                if open {
+                    let after = now.since(entry.since);
+                    waiting.remove(&state.id());
+                    let ready = state.clear(flag::UNPROBED);
+                    if ready {
+                        published.wake();
+                    }
+                    accepted(Accepted { state, after, ready });
+                }
+            }
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+struct Waiting {
+    state: Arc<ServerState>,
+    address: Address,
+    since: Millis,
+    next: u64,
+    asking: bool,
+}
+
+/// Takes up servers that need asking, lets go of those that do not.
+fn find_new(published: &Published, waiting: &mut HashMap<u64, Waiting>, now: Millis) {
+    let needs = |state: &ServerState| {
+        let flags = state.flags();
+        flags & flag::UNPROBED != 0 && flags & (flag::GONE | flag::PAUSED | flag::UNREACHABLE | flag::TERMINATING) == 0
+    };
+    let table = published.current();
+    let mut seen = std::collections::HashSet::new();
+    for server in table.services.iter().flat_map(|s| &s.servers) {
+        let id = server.state.id();
+        if !needs(&server.state) || !seen.insert(id) {
+            continue;
+        }
+        waiting.entry(id).or_insert_with(|| Waiting {
+            state: Arc::clone(&server.state),
+            address: server.address.clone(),
+            since: now,
+            next: now.0,
+            asking: false,
+        });
+    }
+    waiting.retain(|id, _| seen.contains(id));
+}
+
+fn ask(entry: &Waiting, limit: Duration, done: mpsc::UnboundedSender<(Arc<ServerState>, bool)>) {
+    let (state, address) = (Arc::clone(&entry.state), entry.address.clone());
+    tokio::spawn(async move {
+        let open = match address {
+            Address::Ip(address) => tokio::time::timeout(limit, TcpStream::connect(address)).await,
+            Address::Dns(host, port) => tokio::time::timeout(limit, TcpStream::connect((host.as_ref(), port))).await,
+        };
+        // Nobody listens any more when the prober itself has ended.
+        let _unheard = done.send((state, matches!(open, Ok(Ok(_)))));
+    });
+}
+
+/// Often while a server is young, since that is when it opens its port; a refused connection on a bridge costs next to
+/// nothing.
+fn interval(age: Duration) -> u64 {
+    match age.as_secs() {
+        0..10 => 8,
+        10..60 => 50,
+        _ => 1000,
+    }
+}

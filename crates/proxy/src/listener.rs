@@ -1,0 +1,103 @@
+//! Listening: one socket for each worker and entry point, all on the same port.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use seaway_head::{Limits, Trust};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+/// An entry point, ready to be listened on.
+#[derive(Clone, Debug)]
+pub struct EntryPoint {
+    /// Its name.
+    pub name: Box<str>,
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Whose forwarded headers are believed.
+    pub trust: Arc<Trust>,
+    /// Append the peer to `X-Forwarded-For`.
+    pub append_forwarded_for: bool,
+    /// Bounds on request heads.
+    pub limits: Arc<Limits>,
+    /// Upgrade tokens that may become a tunnel, in lower case.
+    pub upgrades: Arc<[Box<str>]>,
+    /// How long an unused connection stays open; zero for ever.
+    pub idle_timeout: Duration,
+    /// Longest silence of a request body; zero for none.
+    pub read_timeout: Duration,
+    /// Go on accepting for so long after the stop signal.
+    pub accept_grace: Duration,
+    /// Time that running requests have to end after that.
+    pub grace: Duration,
+}
+
+/// An entry point that listens.
+#[derive(Debug)]
+pub struct Bound {
+    /// What it is.
+    pub entry_point: Arc<EntryPoint>,
+    /// The address in force: port 0 has become a real one.
+    pub address: SocketAddr,
+    pub(crate) sockets: Vec<std::net::TcpListener>,
+}
+
+/// Listens on every entry point, once for each worker. The error comes with the place of the entry point that failed.
+pub fn bind(entry_points: Vec<EntryPoint>, workers: usize) -> Result<Vec<Bound>, (usize, io::Error)> {
+    let mut all = Vec::new();
+    for (place, entry_point) in entry_points.into_iter().enumerate() {
+        match bind_one(entry_point.address, workers.max(1)) {
+            Ok((address, sockets)) => all.push(Bound { entry_point: Arc::new(entry_point), address, sockets }),
+            Err(error) => return Err((place, error)),
+        }
+    }
+    Ok(all)
+}
+
+fn bind_one(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
+    // SO_REUSEPORT would let a second program of this user share the port without a word, so that somebody else's
+    // listener is told of only by a bind without it.
+    probe(address)?;
+    let first = listen(address)?;
+    let address = first.local_addr()?;
+    let mut sockets = vec![first];
+    for _ in 1..workers {
+        sockets.push(listen(address)?);
+    }
+    Ok((address, sockets))
+}
+
+fn probe(address: SocketAddr) -> io::Result<()> {
+    if address.port() == 0 {
+        return Ok(());
+    }
+    let socket = socket(address)?;
+    socket.bind(&address.into())
+}
+
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Options of an accepted connection.
+pub(crate) fn tune(stream: &tokio::net::TcpStream) {
+    // Neither failure matters to correctness: the connection is served without the option.
+    let socket = SockRef::from(stream);
+    let _unset = socket.set_tcp_nodelay(true);
+    let _unset = socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(Duration::from_secs(180)));
+}

@@ -1,0 +1,149 @@
+//! A server's socket, watched: what was written, what came back, and how it ended.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::tcp_info;
+
+/// One end of a connection to a server, shared by hyper (which reads and writes it) and by the pool (which asks it).
+#[derive(Debug)]
+pub(crate) struct Wire {
+    stream: RefCell<TcpStream>,
+    written: Cell<u64>,
+    /// `written` when the present request began.
+    mark: Cell<u64>,
+    /// Something was read since the present request began.
+    answered: Cell<bool>,
+    /// The peer closed its side in order (FIN).
+    ended: Cell<bool>,
+    reset: Cell<bool>,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: TcpStream) -> Rc<Self> {
+        Rc::new(Self {
+            stream: RefCell::new(stream),
+            written: Cell::new(0),
+            mark: Cell::new(0),
+            answered: Cell::new(false),
+            ended: Cell::new(false),
+            reset: Cell::new(false),
+        })
+    }
+
+    /// A request is about to be written.
+    pub(crate) fn begin(&self) {
+        self.mark.set(self.written.get());
+        self.answered.set(false);
+    }
+
+    /// Bytes of the present request that were handed to the kernel.
+    pub(crate) fn sent(&self) -> u64 {
+        self.written.get() - self.mark.get()
+    }
+
+    /// Something of an answer has arrived.
+    pub(crate) fn answered(&self) -> bool {
+        self.answered.get()
+    }
+
+    /// The connection was reset.
+    pub(crate) fn was_reset(&self) -> bool {
+        self.reset.get()
+    }
+
+    /// Proof that the server never had a byte of the present request: it closed in order, and the acknowledgement that
+    /// its closing carried does not cover anything that was written since. A reset proves nothing: what was
+    /// acknowledged by it is not counted by the kernel.
+    pub(crate) fn never_reached(&self) -> bool {
+        if self.answered.get() || !self.ended.get() {
+            return false;
+        }
+        self.sent() == 0
+            || tcp_info::acknowledged(&self.stream.borrow()).is_some_and(|acknowledged| acknowledged <= self.mark.get())
+    }
+
+    /// Looks at an idle connection without waiting: true when the peer has neither closed it nor sent anything.
+    pub(crate) fn is_quiet(&self) -> bool {
+        if self.ended.get() || self.reset.get() {
+            return false;
+        }
+        let stream = self.stream.borrow();
+        let mut byte = [MaybeUninit::uninit(); 1];
+        matches!(SockRef::from(&*stream).peek(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    fn note_error(&self, error: &io::Error) {
+        match error.kind() {
+            // After its FIN the peer answers further bytes with RST; the kernel then says EPIPE in place of ECONNRESET.
+            io::ErrorKind::BrokenPipe => self.ended.set(true),
+            io::ErrorKind::ConnectionReset => self.reset.set(true),
+            _ => {}
+        }
+    }
+}
+
+/// What hyper reads from and writes to.
+#[derive(Debug)]
+pub(crate) struct UpstreamIo(pub(crate) Rc<Wire>);
+
+impl AsyncRead for UpstreamIo {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buf);
+        match &polled {
+            Poll::Ready(Ok(())) if buf.filled().len() > before => self.0.answered.set(true),
+            Poll::Ready(Ok(())) if buf.remaining() > 0 => self.0.ended.set(true),
+            Poll::Ready(Err(error)) => self.0.note_error(error),
+            _ => {}
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for UpstreamIo {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf);
+        self.written(polled)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, bufs);
+        self.written(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx)
+    }
+}
+
+impl UpstreamIo {
+    fn written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &polled {
+            Poll::Ready(Ok(n)) => self.0.written.set(self.0.written.get() + *n as u64),
+            Poll::Ready(Err(error)) => self.0.note_error(error),
+            Poll::Pending => {}
+        }
+        polled
+    }
+}

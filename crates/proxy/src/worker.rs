@@ -1,0 +1,326 @@
+//! Workers: one thread for each core, and the handle that starts and stops them all.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, Cache};
+use http::HeaderValue;
+use seaway_routing::{Millis, Published, RoutingTable};
+use seaway_telemetry::Lane;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::watch;
+
+use crate::client_io::ClientState;
+use crate::connection;
+use crate::hold::HoldLimits;
+use crate::internal::Internal;
+use crate::listener::{Bound, EntryPoint};
+use crate::retry::Budget;
+use crate::upstream::pool::Pool;
+
+/// How often limits are checked and old connections are closed.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// A monotonic clock; both planes read the same one.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        // One millisecond is never read: state uses zero for "never".
+        Self { start: Instant::now().checked_sub(Duration::from_millis(1)).unwrap_or_else(Instant::now) }
+    }
+}
+
+impl Clock {
+    /// The time now.
+    pub fn now(&self) -> Millis {
+        Millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// What the data plane is started with.
+pub struct ProxyOptions {
+    /// The table in force.
+    pub published: Arc<Published>,
+    /// The clock that server states are written with.
+    pub clock: Clock,
+    /// Answers for `api` and `ping`.
+    pub internal: Arc<dyn Internal>,
+    /// Log requests to internal services too.
+    pub log_internals: bool,
+    /// Time to connect to a server.
+    pub dial_timeout: Duration,
+    /// Time until a response head; zero for none.
+    pub response_header_timeout: Duration,
+    /// How long an unused connection to a server is kept.
+    pub idle_upstream: Duration,
+    /// Unused connections kept for each server, over all workers.
+    pub max_idle_per_server: usize,
+    /// Longest wait for a service to come back; zero switches waiting off.
+    pub hold_timeout: Duration,
+    /// Most requests that wait for one service at one time.
+    pub hold_max: u32,
+    /// This machine's name, for `X-Forwarded-Server`.
+    pub server_name: HeaderValue,
+}
+
+/// One worker's view of one table: cloned for each request without touching a count that another core touches.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) table: Arc<RoutingTable>,
+}
+
+impl Snapshot {
+    /// The name of a route by its place on an entry point.
+    pub(crate) fn route_name(&self, entry_point: &str, route: usize) -> Option<&str> {
+        self.table.entry_points.get(entry_point)?.routes.get(route).map(|r| &*r.name)
+    }
+}
+
+/// What all exchanges of one worker share.
+pub(crate) struct Worker {
+    pub(crate) id: usize,
+    pub(crate) options: Arc<ProxyOptions>,
+    pub(crate) clock: Clock,
+    pub(crate) pool: RefCell<Pool>,
+    pub(crate) budget: RefCell<Budget>,
+    pub(crate) hold: HoldLimits,
+    lane: RefCell<Option<Lane>>,
+    flush_scheduled: Cell<bool>,
+    table: RefCell<Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>>,
+    snapshot: RefCell<Rc<Snapshot>>,
+    clients: RefCell<HashMap<u64, Rc<ClientState>>>,
+    next_client: Cell<u64>,
+    draining: Cell<bool>,
+    requests: Cell<u64>,
+}
+
+impl Worker {
+    fn new(id: usize, workers: usize, options: Arc<ProxyOptions>, lane: Option<Lane>) -> Rc<Self> {
+        let mut table = Cache::new(options.published.cell());
+        let snapshot = Rc::new(Snapshot { table: Arc::clone(table.load()) });
+        let most = (options.max_idle_per_server / workers.max(1)).max(2);
+        Rc::new(Self {
+            id,
+            clock: options.clock,
+            pool: RefCell::new(Pool::new(options.idle_upstream, most)),
+            budget: RefCell::new(Budget::new()),
+            hold: HoldLimits { timeout: options.hold_timeout, max: options.hold_max },
+            lane: RefCell::new(lane),
+            flush_scheduled: Cell::new(false),
+            table: RefCell::new(table),
+            snapshot: RefCell::new(snapshot),
+            clients: RefCell::default(),
+            next_client: Cell::new(0),
+            draining: Cell::new(false),
+            requests: Cell::new(0),
+            options,
+        })
+    }
+
+    /// The table in force.
+    pub(crate) fn snapshot(&self) -> Rc<Snapshot> {
+        let mut cache = self.table.borrow_mut();
+        let table = cache.load();
+        let mut snapshot = self.snapshot.borrow_mut();
+        if !Arc::ptr_eq(table, &snapshot.table) {
+            *snapshot = Rc::new(Snapshot { table: Arc::clone(table) });
+        }
+        Rc::clone(&snapshot)
+    }
+
+    /// Counts a request; gives its number, as Traefik's log does.
+    pub(crate) fn count_request(&self) -> u64 {
+        let number = self.requests.get() + 1;
+        self.requests.set(number);
+        number
+    }
+
+    /// True once running requests are to be the last of their connections.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Registers a client connection with the sweeper until the returned number is forgotten.
+    pub(crate) fn register(&self, client: &Rc<ClientState>) -> u64 {
+        let number = self.next_client.get();
+        self.next_client.set(number + 1);
+        self.clients.borrow_mut().insert(number, Rc::clone(client));
+        number
+    }
+
+    /// Takes a client connection off the sweeper's list.
+    pub(crate) fn forget(&self, number: u64) {
+        self.clients.borrow_mut().remove(&number);
+    }
+
+    /// Writes to this worker's lane of the access log, if there is one, and sees to it that the line is out soon.
+    pub(crate) fn log(self: &Rc<Self>, write: impl FnOnce(&mut Lane)) {
+        let mut lane = self.lane.borrow_mut();
+        let Some(lane) = lane.as_mut() else { return };
+        write(lane);
+        if lane.needs_flush() {
+            lane.flush();
+        } else if !self.flush_scheduled.replace(true) {
+            let worker = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                worker.flush_scheduled.set(false);
+                worker.flush();
+            });
+        }
+    }
+
+    fn flush(&self) {
+        if let Some(lane) = self.lane.borrow_mut().as_mut() {
+            lane.flush();
+        }
+    }
+
+    fn sweep(&self) {
+        let now = self.clock.now();
+        for client in self.clients.borrow().values() {
+            client.sweep(now);
+        }
+        let snapshot = self.snapshot();
+        let wanted: std::collections::HashSet<u64> =
+            snapshot.table.services.iter().flat_map(|s| s.servers.iter().map(|server| server.state.id())).collect();
+        self.pool.borrow_mut().sweep(now, |id| wanted.contains(&id));
+    }
+
+    fn start_draining(&self) {
+        self.draining.set(true);
+        for client in self.clients.borrow().values() {
+            client.drain();
+        }
+    }
+}
+
+/// The running data plane.
+#[derive(Debug)]
+pub struct Proxy {
+    threads: Vec<JoinHandle<u64>>,
+    stop: watch::Sender<Stage>,
+    addresses: Vec<(Box<str>, std::net::SocketAddr)>,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Running,
+    /// Accept no more, let run what runs.
+    Draining,
+    /// End now.
+    Ended,
+}
+
+impl Proxy {
+    /// Starts one thread for each socket that every entry point was bound to. `lanes` are one lane of the access log for
+    /// each; none for no access log.
+    pub fn start(options: ProxyOptions, lanes: Vec<Lane>, bound: Vec<Bound>) -> std::io::Result<Self> {
+        let workers = bound.iter().map(|b| b.sockets.len()).max().unwrap_or(1);
+        let addresses = bound.iter().map(|b| (b.entry_point.name.clone(), b.address)).collect();
+        let mut lanes: Vec<Option<Lane>> = lanes.into_iter().map(Some).collect();
+        lanes.resize_with(workers, || None);
+        let mut shares: Vec<Vec<(Arc<EntryPoint>, std::net::TcpListener)>> = (0..workers).map(|_| Vec::new()).collect();
+        for Bound { entry_point, sockets, .. } in bound {
+            for (share, socket) in shares.iter_mut().zip(sockets) {
+                share.push((Arc::clone(&entry_point), socket));
+            }
+        }
+        let options = Arc::new(options);
+        let (stop, stopped) = watch::channel(Stage::Running);
+        let mut threads = Vec::new();
+        for (id, (share, lane)) in shares.into_iter().zip(lanes).enumerate() {
+            let (options, stopped) = (Arc::clone(&options), stopped.clone());
+            threads.push(std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
+                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => runtime.block_on(run(id, workers, options, lane, share, stopped)),
+                    Err(error) => {
+                        tracing::error!(worker = id, %error, "a worker could not start");
+                        0
+                    }
+                }
+            })?);
+        }
+        Ok(Self { threads, stop, addresses })
+    }
+
+    /// The addresses in force, by entry point name.
+    pub fn addresses(&self) -> &[(Box<str>, std::net::SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The address of one entry point.
+    pub fn address(&self, entry_point: &str) -> Option<std::net::SocketAddr> {
+        self.addresses.iter().find(|(name, _)| **name == *entry_point).map(|(_, address)| *address)
+    }
+
+    /// Stops accepting; running requests end, idle connections close, within each entry point's grace.
+    pub fn drain(&self) {
+        self.stop.send_replace(Stage::Draining);
+    }
+
+    /// Ends at once what still runs.
+    pub fn end(&self) {
+        self.stop.send_replace(Stage::Ended);
+    }
+
+    /// Waits for all workers; gives the number of connections that were cut.
+    pub fn join(self) -> u64 {
+        self.threads.into_iter().map(|t| t.join().unwrap_or(0)).sum()
+    }
+}
+
+async fn run(
+    id: usize,
+    workers: usize,
+    options: Arc<ProxyOptions>,
+    lane: Option<Lane>,
+    listeners: Vec<(Arc<EntryPoint>, std::net::TcpListener)>,
+    mut stopped: watch::Receiver<Stage>,
+) -> u64 {
+    let worker = Worker::new(id, workers, options, lane);
+    let grace = listeners.iter().fold(Duration::ZERO, |longest, (entry_point, _)| longest.max(entry_point.grace));
+    let accepting: Vec<_> = listeners
+        .into_iter()
+        .map(|(entry_point, socket)| {
+            tokio::task::spawn_local(connection::accept(Rc::clone(&worker), entry_point, socket, stopped.clone()))
+        })
+        .collect();
+    let sweeper = Rc::clone(&worker);
+    let sweeping = tokio::task::spawn_local(async move {
+        let mut ticks = tokio::time::interval(SWEEP);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            sweeper.sweep();
+        }
+    });
+    // The sender lives as long as the handle; a handle that is gone means that there is nobody left to serve.
+    let _gone = stopped.wait_for(|stage| *stage >= Stage::Draining).await.map(|_| ());
+    for task in accepting {
+        let _ended = task.await;
+    }
+    worker.start_draining();
+    let drained = async {
+        while !worker.clients.borrow().is_empty() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::select! {
+        () = drained => {}
+        () = tokio::time::sleep(grace) => {}
+        _ = stopped.wait_for(|stage| *stage >= Stage::Ended) => {}
+    }
+    sweeping.abort();
+    worker.flush();
+    worker.clients.borrow().len() as u64
+}
