@@ -7,6 +7,10 @@ else
     bold='' dim='' red='' yellow='' green='' plain=''
 fi
 
+# A script that ends because of something nobody foresaw says where.
+set -E
+trap 'fail "${BASH_SOURCE[0]}, line $LINENO: this went wrong: $BASH_COMMAND"' ERR
+
 say() { printf '%s==>%s %s\n' "$bold$green" "$plain" "$*"; }
 note() { printf '    %s\n' "$*"; }
 warn() { printf '%s==> %s%s\n' "$bold$yellow" "$*" "$plain"; }
