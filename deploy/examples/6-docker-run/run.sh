@@ -25,13 +25,20 @@ main() {
             docker ps --filter "label=$mark" --format 'table {{.Names}}\t{{.Status}}\t{{.Ports}}'
             echo "Now: curl http://demo.localhost:$port/api/animals/, docker logs -f ${prefix}_seaway"
             ;;
-        add) static "$(($(docker ps -aq --filter "name=^${prefix}_static_" | wc -l) + 1))" ;;
-        down) docker ps -aq --filter "label=$mark" | xargs -r docker rm -f ;;
+        add) static "$(next)" ;;
+        down) docker ps -aq --filter "label=$mark" | xargs -r docker rm -f >/dev/null ;;
         *)
             sed -n '2,6p' "$0"
             exit 2
             ;;
     esac
+}
+
+# One more than the highest number that is taken.
+next() {
+    local last
+    last=$(docker ps -a --filter "label=$mark" --format '{{.Names}}' | sed -n "s/^${prefix}_static_//p" | sort -n | tail -n 1)
+    echo "$((${last:-0} + 1))"
 }
 
 static() {
@@ -40,7 +47,8 @@ static() {
         --label traefik.enable=true \
         --label 'traefik.http.routers.static.rule=Host(`demo.localhost`)' \
         --label traefik.http.services.static.loadbalancer.server.port=80 \
-        seaway-demo-app:local
+        seaway-demo-app:local >/dev/null
+    echo "started ${prefix}_static_$1"
 }
 
 # Each container says the same about the service `dynamic`, so all of them are its servers.
@@ -53,7 +61,8 @@ dynamic() {
         --label traefik.http.middlewares.animals.stripprefix.prefixes=/api/animals \
         --label traefik.http.services.dynamic.loadbalancer.server.port=3000 \
         --label traefik.http.services.dynamic.loadbalancer.sticky.cookie.name=ROUTEID \
-        seaway-demo-app:local
+        seaway-demo-app:local >/dev/null
+    echo "started ${prefix}_dynamic_$1"
 }
 
 seaway() {
@@ -66,7 +75,8 @@ seaway() {
         --providers.docker.constraints="Label(\`example\`, \`$prefix\`)" \
         --entrypoints.web.address=:80 \
         --accesslog=true \
-        --accesslog.format=seaway
+        --accesslog.format=seaway >/dev/null
+    echo "started ${prefix}_seaway"
 }
 
 image() {
