@@ -1,0 +1,74 @@
+//! The default rule: a template in Go's language, rendered once for each router that has no rule of its own.
+//!
+//! ``Host(`{{ normalize .Name }}.example.com`)``. Fields are `.Name` (the normalised service name), `.ContainerName` and
+//! `.Labels`. The template is the operator's and trusted; what it fills in comes from containers and is not: a value
+//! with any character that could end a string of the rule makes the rendering fail, it is never put into the rule.
+
+mod action;
+mod functions;
+mod parse;
+mod render;
+mod value;
+
+use std::collections::BTreeMap;
+
+use parse::Node;
+
+/// Longest template and longest result, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// What a template may use.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleContext<'a> {
+    /// The service's name, normalised.
+    pub name: &'a str,
+    /// The container's name without its leading slash.
+    pub container_name: &'a str,
+    /// All labels of the container.
+    pub labels: &'a BTreeMap<String, String>,
+}
+
+/// A parsed template.
+#[derive(Clone, Debug)]
+pub struct DefaultRule {
+    nodes: Vec<Node>,
+}
+
+impl DefaultRule {
+    /// Parses a template. The error says what is wrong, in words.
+    pub fn parse(template: &str) -> Result<Self, String> {
+        if template.len() > MAX_BYTES {
+            return Err(format!("the template has more than {MAX_BYTES} bytes"));
+        }
+        Ok(Self { nodes: parse::template(template)? })
+    }
+
+    /// Renders the rule of one router. The error says why there is none: a value is missing, or it could change more
+    /// of the rule than its own place, or the result is blank.
+    pub fn render(&self, cx: &RuleContext<'_>) -> Result<String, String> {
+        let rule = render::render(&self.nodes, cx)?;
+        if rule.trim().is_empty() {
+            return Err("the default rule is empty for this container".to_owned());
+        }
+        Ok(rule)
+    }
+}
+
+/// The pieces of letters and digits of `name`, joined by `-`: `/my_app.1` → `my-app-1`. Case is kept.
+pub fn normalize(name: &str) -> String {
+    let pieces: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty()).collect();
+    pieces.join("-")
+}
+
+/// The name that a container's default service and router are made from, before [`normalize`]:
+/// `<service>_<project>` in compose, else the container's name.
+pub fn service_name(labels: &BTreeMap<String, String>, container_name: &str) -> String {
+    let label = |key: &str| labels.get(key).filter(|value| !value.is_empty());
+    match (label("com.docker.compose.service"), label("com.docker.compose.project")) {
+        (Some(service), Some(project)) => format!("{service}_{project}"),
+        _ => container_name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

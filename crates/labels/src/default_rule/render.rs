@@ -1,0 +1,230 @@
+//! Rendering, with bounds: steps, output, and the size of every value.
+
+use std::collections::BTreeMap;
+
+use super::action::{Command, Operand, Pipeline};
+use super::parse::Node;
+use super::value::{MAX_TEXT, Value};
+use super::{MAX_BYTES, RuleContext, functions};
+
+/// Most steps that one rendering may take.
+const MAX_STEPS: usize = 50_000;
+
+/// Renders the template for one router.
+pub(super) fn render(nodes: &[Node], cx: &RuleContext<'_>) -> Result<String, String> {
+    let labels = cx.labels.iter().map(|(key, value)| (key.clone(), Value::foreign(value))).collect();
+    let root = Value::Map(BTreeMap::from([
+        ("Name".to_owned(), Value::foreign(cx.name)),
+        ("ContainerName".to_owned(), Value::foreign(cx.container_name)),
+        ("Labels".to_owned(), Value::Map(labels)),
+    ]));
+    let mut run = Run { root: &root, output: String::new(), variables: Vec::new(), steps: 0, work: 0 };
+    run.block(nodes, &root)?;
+    Ok(run.output)
+}
+
+/// How a block ended.
+enum Flow {
+    On,
+    Break,
+    Continue,
+}
+
+struct Run<'r> {
+    root: &'r Value,
+    output: String,
+    /// The innermost last.
+    variables: Vec<(String, Value)>,
+    steps: usize,
+    /// Bytes that were handled, so that many steps over long texts are bounded as well.
+    work: usize,
+}
+
+impl Run<'_> {
+    fn block(&mut self, nodes: &[Node], dot: &Value) -> Result<Flow, String> {
+        let scope = self.variables.len();
+        let flow = self.nodes(nodes, dot);
+        self.variables.truncate(scope);
+        flow
+    }
+
+    fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Result<Flow, String> {
+        for node in nodes {
+            self.step(1)?;
+            match node {
+                Node::Text(text) => self.put(text)?,
+                Node::Print(pipeline) => {
+                    let printed = self.pipeline(pipeline, dot)?.print()?;
+                    if printed.risky {
+                        let shown = crate::gather::show(&printed.text);
+                        return Err(format!("the value `{shown}` could change the rule, so it is not put into it"));
+                    }
+                    self.put(&printed.text)?;
+                }
+                Node::Set { name, declare, value } => {
+                    let value = self.pipeline(value, dot)?;
+                    if *declare {
+                        self.variables.push((name.clone(), value));
+                    } else {
+                        let place = self.variables.iter_mut().rev().find(|(n, _)| n == name);
+                        place.ok_or_else(|| format!("there is no variable ${name}"))?.1 = value;
+                    }
+                }
+                Node::If { arms, otherwise } => match self.condition(arms, otherwise, dot)? {
+                    Flow::On => {}
+                    other => return Ok(other),
+                },
+                Node::Range { key, value, over, body, otherwise } => {
+                    let over = self.pipeline(over, dot)?;
+                    match self.range((key.as_deref(), value.as_deref()), over, (body, otherwise), dot)? {
+                        Flow::On => {}
+                        other => return Ok(other),
+                    }
+                }
+                Node::Break => return Ok(Flow::Break),
+                Node::Continue => return Ok(Flow::Continue),
+            }
+        }
+        Ok(Flow::On)
+    }
+
+    fn condition(&mut self, arms: &[super::parse::Arm], otherwise: &[Node], dot: &Value) -> Result<Flow, String> {
+        let scope = self.variables.len();
+        let mut chosen = None;
+        for arm in arms {
+            let value = self.pipeline(&arm.condition, dot)?;
+            let holds = value.is_true();
+            if let Some(name) = &arm.variable {
+                self.variables.push((name.clone(), value.clone()));
+            }
+            if holds {
+                chosen = Some((arm, value));
+                break;
+            }
+        }
+        let flow = match &chosen {
+            Some((arm, value)) if arm.with => self.block(&arm.body, value),
+            Some((arm, _)) => self.block(&arm.body, dot),
+            None => self.block(otherwise, dot),
+        };
+        self.variables.truncate(scope);
+        flow
+    }
+
+    fn range(
+        &mut self,
+        (key, value): (Option<&str>, Option<&str>),
+        over: Value,
+        (body, otherwise): (&[Node], &[Node]),
+        dot: &Value,
+    ) -> Result<Flow, String> {
+        let items: Vec<(Value, Value)> = match over {
+            Value::List(items) => (0i64..).map(Value::Int).zip(items).collect(),
+            Value::Map(items) => items.into_iter().map(|(key, value)| (Value::foreign(&key), value)).collect(),
+            Value::Nil => Vec::new(),
+            other => return Err(format!("range cannot go over {}", other.kind())),
+        };
+        if items.is_empty() {
+            return self.block(otherwise, dot);
+        }
+        for (index, item) in items {
+            self.step(1)?;
+            let scope = self.variables.len();
+            if let Some(name) = key {
+                self.variables.push((name.to_owned(), index));
+            }
+            if let Some(name) = value {
+                self.variables.push((name.to_owned(), item.clone()));
+            }
+            let flow = self.block(body, &item);
+            self.variables.truncate(scope);
+            if matches!(flow?, Flow::Break) {
+                break;
+            }
+        }
+        Ok(Flow::On)
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<Value, String> {
+        let mut piped: Option<Value> = None;
+        for command in &pipeline.0 {
+            let result = match command {
+                Command::Operand(operand) => self.operand(operand, dot)?,
+                Command::Call(name, operands) => {
+                    let mut arguments = Vec::with_capacity(operands.len() + 1);
+                    for operand in operands {
+                        arguments.push(self.operand(operand, dot)?);
+                        // As in Go, `and` and `or` stop as soon as they know.
+                        let decided = arguments.last().map(Value::is_true);
+                        if (*name == "and" && decided == Some(false)) || (*name == "or" && decided == Some(true)) {
+                            break;
+                        }
+                    }
+                    arguments.extend(piped.take());
+                    self.call(name, arguments)?
+                }
+            };
+            piped = Some(result);
+        }
+        piped.ok_or_else(|| "an expression is empty".to_owned())
+    }
+
+    fn operand(&mut self, operand: &Operand, dot: &Value) -> Result<Value, String> {
+        let value = match operand {
+            Operand::Literal(value) => value.clone(),
+            Operand::Field(names) => fields(dot, names)?,
+            Operand::Variable(name, names) if name.is_empty() => fields(self.root, names)?,
+            Operand::Variable(name, names) => {
+                let found = self.variables.iter().rev().find(|(n, _)| n == name);
+                let (_, value) = found.ok_or_else(|| format!("there is no variable ${name}"))?;
+                fields(value, names)?
+            }
+            Operand::Group(pipeline, names) => {
+                let value = self.pipeline(pipeline, dot)?;
+                fields(&value, names)?
+            }
+            Operand::Call(name) => self.call(name, Vec::new())?,
+        };
+        self.step(value.size())?;
+        Ok(value)
+    }
+
+    fn call(&mut self, name: &str, arguments: Vec<Value>) -> Result<Value, String> {
+        let result = functions::call(name, arguments).map_err(|why| format!("{name}: {why}"))?;
+        self.step(result.size())?;
+        Ok(result)
+    }
+
+    fn put(&mut self, text: &str) -> Result<(), String> {
+        if self.output.len() + text.len() > MAX_BYTES {
+            return Err(format!("the rule has more than {MAX_BYTES} bytes"));
+        }
+        self.output.push_str(text);
+        Ok(())
+    }
+
+    fn step(&mut self, bytes: usize) -> Result<(), String> {
+        self.steps += 1;
+        self.work = self.work.saturating_add(bytes);
+        if self.steps > MAX_STEPS || self.work > 256 * MAX_TEXT {
+            return Err("the template takes too many steps".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Follows `.a.b`. What is not there is nil, which cannot be printed but may get a `default`.
+fn fields(value: &Value, names: &[String]) -> Result<Value, String> {
+    let mut value = value;
+    for name in names {
+        match value {
+            Value::Map(items) => match items.get(name) {
+                Some(next) => value = next,
+                None => return Ok(Value::Nil),
+            },
+            Value::Nil => return Ok(Value::Nil),
+            other => return Err(format!("{} has no field {name}", other.kind())),
+        }
+    }
+    Ok(value.clone())
+}
