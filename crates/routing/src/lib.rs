@@ -11,6 +11,8 @@ pub mod publish;
 pub mod state;
 pub mod sticky;
 pub mod table;
+#[cfg(test)]
+mod testing;
 
 pub use balancer::{NoServer, Pick, Picked, Tried, Want};
 pub use compile::{CompileOptions, EntryPointInfo, compile};

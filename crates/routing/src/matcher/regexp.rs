@@ -42,6 +42,12 @@ fn translate(pattern: &str) -> String {
                 Some('b') => out.push_str(r"(?-u:\b)"),
                 Some('B') => out.push_str(r"(?-u:\B)"),
                 Some('Q') => quoted(&mut chars, &mut out),
+                Some(class @ ('x' | 'p' | 'P')) if chars.peek() == Some(&'{') => {
+                    out.push('\\');
+                    out.push(class);
+                    // The brace and what is in it, up to the closing one.
+                    out.extend(std::iter::from_fn(|| chars.next_if(|c| *c != '}')));
+                }
                 Some(escaped) => escape(escaped, "(?-i:", ")", &mut out),
                 None => out.push('\\'),
             },
@@ -201,6 +207,7 @@ mod tests {
             ("^a{2}$", "aa", true),
             ("^a{1,}b{0,1}$", "aaa", true),
             (r"^\pL+$", "äö", true),
+            (r"^\p{Greek}\x{41}\P{L}[\p{Lu}\x{42}]$", "αA1B", true),
             (r"^a.c$", "a\nc", false),
             ("^/(?P<id>[0-9]+)/(?<x>a|b)$", "/12/a", true),
             (r"^/foo\.[^/]+/$", "/foo.bar/", true),
