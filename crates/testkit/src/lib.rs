@@ -4,6 +4,7 @@
 //! a test that uses this crate never sleeps and never hangs.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken test helper should fail the test at once")]
 
+pub mod engine;
 mod http1;
 pub mod raw;
 pub mod upstream;
