@@ -193,7 +193,7 @@ impl Compiler<'_, '_> {
     }
 
     fn is_own(&self, declared: &Declared<Router>) -> bool {
-        let Some(own) = self.options.own_container.as_deref() else { return false };
+        let Some(own) = self.options.own_container.as_deref().filter(|own| !own.is_empty()) else { return false };
         let origin = &declared.origin;
         // A container's name can be chosen to look like another's id.
         let is_id = own.len() == 64 && own.bytes().all(|byte| byte.is_ascii_hexdigit());
