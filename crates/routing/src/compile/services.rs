@@ -172,15 +172,6 @@ fn warn(declared: &Declared<FoundService>, balancer: &LoadBalancer, report: &mut
             warn(Code::BadValue, "strategy", text, "requests are spread by weighted round robin");
         }
     }
-    let unchecked = "servers are judged by the engine's health check and by their port alone";
-    if balancer.health_check.is_some() {
-        let text = "active health checks do not work yet".to_owned();
-        warn(Code::NotSupportedYet, "healthcheck", text, unchecked);
-    }
-    if balancer.passive_health_check.is_some() {
-        let text = "passive health checks do not work yet".to_owned();
-        warn(Code::NotSupportedYet, "passivehealthcheck", text, unchecked);
-    }
     let Some(cookie) = balancer.sticky.as_ref().and_then(|sticky| sticky.cookie.as_ref()) else { return };
     if !cookie.same_site.is_empty() && !is_same_site(&cookie.same_site) {
         let text = format!("`{}` is not none, lax or strict", cookie.same_site.escape_debug());

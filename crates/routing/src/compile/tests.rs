@@ -428,8 +428,22 @@ fn tls_is_never_served_in_clear() {
     }));
     assert_quarantined(&world, Code::TlsNotSupportedYet);
     assert_eq!(world.codes(), [Code::TlsNotSupportedYet]);
-    let world = World::new(config(|c| front(c).value.rule_syntax = "v2".into()));
+}
+
+#[test]
+fn what_the_reader_of_the_labels_has_said_is_not_said_again() {
+    let mut world = World::new(config(|c| front(c).value.rule_syntax = "v2".into()));
     assert_quarantined(&world, Code::NotSupportedYet);
+    for (priority, syntax, code) in [(i64::MAX, "", Code::BadPriority), (0, "v2", Code::NotSupportedYet)] {
+        world.apply(config(|c| {
+            front(c).value.priority = priority;
+            front(c).value.rule_syntax = syntax.into();
+            *front(c) = quarantined(front(c).clone(), code);
+        }));
+        assert_quarantined(&world, code);
+        assert_eq!(world.codes(), [code]);
+        assert_eq!(world.table.routers[&docker("front")].errors, ["something is wrong"]);
+    }
 }
 
 #[test]
@@ -445,7 +459,6 @@ fn tuning_that_cannot_be_followed_is_ignored_and_said() {
     for (world, code, key) in [
         (world(&|lb| lb.strategy = "p2c".into()), Code::NotSupportedYet, "strategy"),
         (world(&|lb| lb.strategy = "best".into()), Code::BadValue, "strategy"),
-        (world(&|lb| lb.health_check = Some(model::HealthCheck::default())), Code::NotSupportedYet, "healthcheck"),
         (world(&|lb| cookie(lb, &|c| c.same_site = "maybe".into())), Code::BadValue, "sticky.cookie.samesite"),
         (world(&|lb| cookie(lb, &|c| c.same_site = "none".into())), Code::BadValue, "sticky.cookie.samesite"),
         (world(&|lb| cookie(lb, &|c| c.domain = "a b".into())), Code::BadValue, "sticky.cookie.domain"),
