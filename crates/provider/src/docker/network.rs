@@ -160,7 +160,7 @@ fn network_label(container: &Container) -> Option<&str> {
 }
 
 fn address(network: &Attachment) -> Option<IpAddr> {
-    network.ipv4.map(IpAddr::V4).or(network.ipv6.map(IpAddr::V6))
+    network.ipv4.map(IpAddr::V4).or_else(|| network.ipv6.map(IpAddr::V6))
 }
 
 fn at(ip: IpAddr, network: &Attachment, around: &Surroundings<'_>, origin: &Origin) -> Place {

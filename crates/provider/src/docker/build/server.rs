@@ -28,23 +28,20 @@ pub(super) fn service(one: &One<'_>, declared: &Declared<ServiceOptions>) -> (De
     let mut options = declared.value.clone();
     let mut quarantine = declared.quarantine.clone();
     let mut servers = Vec::new();
-    match &mut options.load_balancer {
-        Some(balancer) => {
-            match server(one, balancer, &declared.origin, &mut notes) {
-                Ok(found) => servers.extend(found),
-                // The labels are at fault, and that was said.
-                Err(_) if quarantine.is_some() => {}
-                Err(Fault::NoServer(fault)) => notes.push(*fault),
-                Err(Fault::Service(fault)) => {
-                    notes.push((*fault).clone());
-                    quarantine.get_or_insert(*fault);
-                }
+    // Without a load balancer the labels have been refused already.
+    if let Some(balancer) = &mut options.load_balancer {
+        match server(one, balancer, &declared.origin, &mut notes) {
+            Ok(found) => servers.extend(found),
+            // The labels are at fault, and that was said.
+            Err(_) if quarantine.is_some() => {}
+            Err(Fault::NoServer(fault)) => notes.push(*fault),
+            Err(Fault::Service(fault)) => {
+                notes.push((*fault).clone());
+                quarantine.get_or_insert(*fault);
             }
-            // Each container's own, and spent: what remains is what replicas have in common.
-            balancer.server = ServerOptions::default();
         }
-        // Without a load balancer the labels have been refused already.
-        None => {}
+        // Each container's own, and spent: what remains is what replicas have in common.
+        balancer.server = ServerOptions::default();
     }
     (Declared { value: Service { options, servers }, origin: declared.origin.clone(), quarantine }, notes)
 }

@@ -1,0 +1,403 @@
+//! The reconciler: one task that turns what providers send into the table in force.
+//!
+//! What takes a server out of service is applied to its state the moment it is read; the table follows, the first change
+//! at once and a burst within [`WINDOW`]. Tables are made from the view: the last snapshot, brought forward by the
+//! notices that came after it, so that a table made in between never takes one back.
+
+mod status;
+mod view;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use seaway_config::model::Config;
+use seaway_config::{Code, Diagnostic, Origin, Severity};
+use seaway_routing::compile::{CompileOptions, compile};
+use seaway_routing::state::{Notice, RE_ADMISSION, flag};
+use seaway_routing::{Millis, Published, StateRegistry};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::docker::{BuildOptions, Builder, Partial};
+use crate::merge::{Found, Holders, Merged, Standing, merge};
+use crate::snapshot::{Update, UpdateReceiver};
+use crate::story::Story;
+use crate::story::faults::Faults;
+use crate::tombstone::{self, Tombstones};
+
+pub use status::{Handle, Stale, Status};
+use view::View;
+
+/// Changes that follow one another within this time become one table.
+pub const WINDOW: Duration = Duration::from_millis(15);
+/// Changes of readiness within this time become one line of the log.
+const TELLING: Duration = Duration::from_millis(20);
+/// A little more than the timer's resolution.
+const SLACK: Duration = Duration::from_millis(5);
+
+/// The clock that workers, probes and the reconciler share.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Millis + Send + Sync>);
+
+impl Clock {
+    /// A clock that reads `read`.
+    pub fn new(read: impl Fn() -> Millis + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// A clock that starts now, a second from zero, which stands for never.
+    pub fn start() -> Self {
+        let start = Instant::now();
+        Self::new(move || Millis(1000 + u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// The reading.
+    pub fn now(&self) -> Millis {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
+    }
+}
+
+/// What the reconciler has to know.
+#[derive(Clone, Debug)]
+pub struct ReconcilerOptions {
+    /// How containers are read.
+    pub build: BuildOptions,
+    /// How configuration becomes a table. The own container is filled in from `build`.
+    pub compile: CompileOptions,
+    /// What is there without any container: `ping@internal`, `api@internal`.
+    pub statics: Config,
+    /// How long what a vanished container declared stays.
+    pub keep: Duration,
+}
+
+impl ReconcilerOptions {
+    /// Options with the usual time for tombstones.
+    pub fn new(build: BuildOptions, compile: CompileOptions, statics: Config) -> Self {
+        Self { build, compile, statics, keep: tombstone::KEEP }
+    }
+}
+
+/// One task's worth of state. See [`Reconciler::run`].
+#[derive(Debug)]
+pub struct Reconciler {
+    compile: CompileOptions,
+    statics: Config,
+    own: Option<String>,
+    registry: Arc<StateRegistry>,
+    published: Arc<Published>,
+    clock: Clock,
+    builder: Builder,
+    holders: Holders,
+    tombstones: Tombstones,
+    view: View,
+    story: Story,
+    faults: Faults,
+    status: watch::Sender<Status>,
+    /// How far each container was when definitions were chosen by that; nothing while nothing was.
+    standings: Option<HashMap<Box<str>, Standing>>,
+    /// Signalled before their servers were known.
+    early: HashSet<String>,
+    /// When containers that were told to end are to be looked at again.
+    overdue: BTreeMap<String, Instant>,
+    due: Due,
+}
+
+/// When something is to be done.
+#[derive(Debug, Default)]
+struct Due {
+    /// Since when the table lags behind.
+    dirty: Option<Instant>,
+    apply: Option<Instant>,
+    tell: Option<Instant>,
+    applied: Option<Instant>,
+}
+
+impl Reconciler {
+    /// A reconciler that has published nothing yet.
+    pub fn new(
+        options: ReconcilerOptions,
+        registry: Arc<StateRegistry>,
+        published: Arc<Published>,
+        clock: Clock,
+    ) -> Self {
+        let provider = options.build.provider.clone();
+        Self {
+            compile: options.compile,
+            statics: options.statics,
+            own: options.build.own.clone(),
+            registry,
+            published,
+            clock,
+            builder: Builder::new(options.build),
+            holders: Holders::default(),
+            tombstones: Tombstones::new(options.keep),
+            view: View::default(),
+            story: Story::default(),
+            faults: Faults::default(),
+            status: watch::channel(Status::new(provider)).0,
+            standings: None,
+            early: HashSet::new(),
+            overdue: BTreeMap::new(),
+            due: Due::default(),
+        }
+    }
+
+    /// For those who want to know how it is doing.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.status.subscribe(), self.clock.clone())
+    }
+
+    /// Runs until every provider has hung up. Publishes a table with what is static before anything else.
+    pub async fn run(mut self, mut updates: UpdateReceiver) {
+        let mut readiness = self.published.subscribe();
+        self.apply();
+        // The first snapshot does not wait because of that.
+        self.due.applied = None;
+        loop {
+            let due = self.next_due();
+            let timer = async {
+                match due {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                update = updates.recv() => {
+                    let Some(update) = update else { return };
+                    self.take(update);
+                    // All that is there, before anything slow.
+                    while let Ok(update) = updates.try_recv() {
+                        self.take(update);
+                    }
+                }
+                changed = readiness.changed() => {
+                    if changed.is_ok() {
+                        self.readiness_changed();
+                    }
+                }
+                () = timer => {}
+            }
+            self.act(Instant::now());
+        }
+    }
+
+    fn take(&mut self, update: Update) {
+        let now = self.clock.now();
+        match update {
+            Update::Snapshot(snapshot) => {
+                self.status.send_modify(|status| status.saw(now, snapshot.len()));
+                let differs = self.view.differs(&snapshot) || self.status.borrow().applied_snapshot.is_none();
+                let lost = self.view.replace(&snapshot, &self.registry, now);
+                self.overdue.retain(|id, _| snapshot.iter().any(|c| c.running && c.id == *id));
+                self.announce(lost);
+                if differs {
+                    self.change();
+                }
+            }
+            Update::Notice { container, notice, at: _ } => {
+                let changed = self.registry.notify(&container, notice, now);
+                if notice == Notice::Terminating {
+                    if self.registry.servers().iter().all(|s| *s.identity().container != *container) {
+                        self.early.insert(container.clone());
+                    }
+                    if let Some(found) = self.view.get(&container) {
+                        let after = found.stop_timeout + RE_ADMISSION + SLACK;
+                        self.overdue.insert(container.clone(), Instant::now() + after);
+                    }
+                }
+                self.announce(!changed.is_empty());
+                self.view.notice(&container, notice);
+            }
+            Update::Disconnected { container, network_id } => {
+                let changed = self.registry.disconnect(&container, &network_id);
+                self.announce(!changed.is_empty());
+                self.view.disconnected(&container, &network_id);
+            }
+            Update::Stale { since, reason } => {
+                let news = self.status.borrow().stale.is_none();
+                self.status.send_modify(|status| status.stale = Some(Stale { since, reason }));
+                if news {
+                    self.change();
+                }
+            }
+            Update::Fresh => {
+                if self.status.borrow().stale.is_some() {
+                    self.status.send_modify(|status| status.stale = None);
+                    self.change();
+                }
+            }
+        }
+    }
+
+    /// Something that workers see at once; the log tells it with what follows.
+    fn announce(&mut self, changed: bool) {
+        if changed {
+            self.published.wake();
+            self.due.tell.get_or_insert_with(|| Instant::now() + TELLING);
+        }
+    }
+
+    /// The table lags behind: the first change is applied at once, what follows within the window together.
+    fn change(&mut self) {
+        let now = Instant::now();
+        self.due.dirty.get_or_insert(now);
+        let free = self.due.applied.map_or(now, |at| now.max(at + WINDOW));
+        self.due.apply.get_or_insert(free);
+    }
+
+    /// Somebody (a probe, a notice, ourselves) said that readiness may have changed.
+    fn readiness_changed(&mut self) {
+        self.due.tell.get_or_insert_with(|| Instant::now() + TELLING);
+        if let Some(before) = &self.standings
+            && *before != standings(&self.registry)
+        {
+            self.change();
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let now = (Instant::now(), self.clock.now());
+        let on_clock = |at: Millis| now.0 + at.since(now.1) + Duration::from_millis(1);
+        let clocked = [self.tombstones.next_end(), self.story.next_line()].into_iter().flatten().map(on_clock);
+        let timed = [self.due.apply, self.due.tell].into_iter().flatten();
+        timed.chain(clocked).chain(self.overdue.values().copied()).min()
+    }
+
+    fn act(&mut self, now: Instant) {
+        let reading = self.clock.now();
+        let overdue = self.overdue.len();
+        self.overdue.retain(|_, at| *at > now);
+        if self.overdue.len() != overdue || self.tombstones.next_end().is_some_and(|end| end <= reading) {
+            self.change();
+        }
+        if self.due.apply.is_some_and(|at| at <= now) {
+            self.apply();
+        } else if self.due.tell.is_some_and(|at| at <= now) {
+            self.due.tell = None;
+            let lines = self.story.tell(&self.published.current(), reading, None);
+            self.print(lines);
+        }
+        if self.story.next_line().is_some_and(|at| at <= reading) {
+            let lines = self.story.sum_up(reading);
+            self.print(lines);
+        }
+    }
+
+    /// Makes the table and puts it in force.
+    fn apply(&mut self) {
+        let started = Instant::now();
+        let now = self.clock.now();
+        let built = self.builder.build(self.view.for_table());
+        let stand_ins = self.tombstones.stand_ins(&built, now);
+        let mut partials = built.partials;
+        partials.extend(stand_ins);
+        let known = standings(&self.registry);
+        let merged = merge(self.builder.provider(), &partials, &mut self.holders, &|p| standing(p, &known));
+        self.standings = merged.undecided.then_some(known);
+        let mut config = self.statics.clone();
+        merged.add_to(&mut config, self.builder.provider());
+        let previous = self.published.current();
+        self.compile.own_container =
+            self.own.as_deref().and_then(|id| self.view.get(id)).map(|c| c.name.as_str().into());
+        let mut table = compile(Arc::new(config), &self.registry, Some(&previous), &self.compile, now);
+        drop(previous);
+        for container in std::mem::take(&mut self.early) {
+            self.registry.notify(&container, Notice::Terminating, now);
+        }
+        let found = all_diagnostics(&merged, &partials, &table.diagnostics);
+        let stale = self.status.borrow().stale.as_ref().map(|stale| self.stale(stale));
+        table.diagnostics = stale.into_iter().chain(found.iter().map(|f| f.diagnostic.clone())).collect();
+        self.published.publish(table);
+        let done = Instant::now();
+        let took = done - self.due.dirty.take().unwrap_or(started);
+        self.due = Due { applied: Some(done), ..Due::default() };
+        self.tombstones.remember(merged);
+        self.status.send_modify(|status| status.applied(now, took));
+        let lines = self.story.tell(&self.published.current(), now, Some(took));
+        self.print(lines);
+        for line in self.faults.update(&found) {
+            match line.severity {
+                Severity::Error => tracing::error!(target: "seaway::labels", "{}", line.text),
+                Severity::Warning => tracing::warn!(target: "seaway::labels", "{}", line.text),
+                Severity::Info => tracing::info!(target: "seaway::labels", "{}", line.text),
+            }
+        }
+        self.registry.collect_garbage();
+    }
+
+    fn print(&self, lines: Vec<String>) {
+        for line in lines {
+            tracing::info!(target: "seaway::pool", "{line}");
+        }
+    }
+
+    /// For the API; the log has it from the watcher.
+    fn stale(&self, stale: &Stale) -> Diagnostic {
+        let origin = Origin { provider: self.builder.provider().into(), ..Origin::default() };
+        let message = format!("the engine cannot be reached: {}", stale.reason);
+        let consequence = "what was served goes on being served, and Seaway goes on trying";
+        Diagnostic::error(Code::EngineUnreachable, origin, message, consequence)
+    }
+}
+
+/// How far each container with servers is, by its id.
+fn standings(registry: &StateRegistry) -> HashMap<Box<str>, Standing> {
+    let mut standings: HashMap<Box<str>, Standing> = HashMap::new();
+    for state in registry.servers() {
+        let flags = state.flags();
+        let standing = match flags {
+            0 => Standing::Ready,
+            _ if flags & (flag::TERMINATING | flag::GONE) != 0 => Standing::Leaving,
+            _ => Standing::Running,
+        };
+        let known = standings.entry(state.identity().container.clone()).or_insert(standing);
+        *known = standing.max(*known);
+    }
+    standings
+}
+
+fn standing(partial: &Partial, known: &HashMap<Box<str>, Standing>) -> Standing {
+    if partial.id.is_empty() {
+        return Standing::Gone;
+    }
+    let has_servers =
+        partial.services.values().any(|s| s.value.servers.iter().any(|s| *s.identity.container == *partial.id));
+    match known.get(partial.id.as_str()) {
+        Some(standing) if has_servers => *standing,
+        None if has_servers => Standing::Running,
+        _ if partial.well => Standing::Ready,
+        _ => Standing::Running,
+    }
+}
+
+/// What labels, merging and compiling found, each once.
+fn all_diagnostics(merged: &Merged, partials: &[Partial], compiled: &[Diagnostic]) -> Vec<Found> {
+    let owners: HashMap<&str, Arc<str>> =
+        partials.iter().map(|p| (p.container.as_str(), Arc::from(p.owner.to_string()))).collect();
+    let compiled = compiled.iter().map(|diagnostic| {
+        let whose = owners.get(&*diagnostic.origin.resource).cloned();
+        Found {
+            whose: whose.unwrap_or_else(|| diagnostic.origin.resource.as_ref().into()),
+            diagnostic: diagnostic.clone(),
+        }
+    });
+    let mut seen = HashSet::new();
+    let all = merged.diagnostics.iter().cloned().chain(compiled);
+    all.filter(|f| {
+        let d = &f.diagnostic;
+        seen.insert((d.code, Arc::clone(&f.whose), d.origin.key.clone(), d.message.clone()))
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;
