@@ -10,6 +10,7 @@ mod gather;
 mod literal;
 mod names;
 mod overlay;
+pub mod statics;
 pub mod suggest;
 mod tokens;
 

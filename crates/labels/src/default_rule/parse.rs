@@ -52,7 +52,7 @@ pub(super) fn template(text: &str) -> Result<Vec<Node>, String> {
     let (nodes, end) = parser.block()?;
     match end {
         End::Text => Ok(nodes),
-        End::End => Err("an end without if, range or with".to_owned()),
+        End::Closed => Err("an end without if, range or with".to_owned()),
         End::Else(_) => Err("an else without if, range or with".to_owned()),
     }
 }
@@ -65,7 +65,7 @@ enum Piece {
 /// What ended a block.
 enum End {
     Text,
-    End,
+    Closed,
     Else(Vec<Token>),
 }
 
@@ -100,7 +100,7 @@ impl Parser {
                 "range" => nodes.push(self.range(rest)?),
                 "end" if rest.is_empty() => {
                     self.depth -= 1;
-                    return Ok((nodes, End::End));
+                    return Ok((nodes, End::Closed));
                 }
                 "else" => {
                     self.depth -= 1;
@@ -134,11 +134,11 @@ impl Parser {
             arms.push(Arm { with, variable, condition, body });
             match end {
                 End::Text => return Err("an end is missing".to_owned()),
-                End::End => return Ok(Node::If { arms, otherwise: Vec::new() }),
+                End::Closed => return Ok(Node::If { arms, otherwise: Vec::new() }),
                 End::Else(rest) => match rest.first() {
                     None => {
                         let (otherwise, end) = self.block()?;
-                        let End::End = end else { return Err("an end is missing after else".to_owned()) };
+                        let End::Closed = end else { return Err("an end is missing after else".to_owned()) };
                         return Ok(Node::If { arms, otherwise });
                     }
                     Some(Token::Word(word)) if word == "if" || word == "with" => {
@@ -164,9 +164,9 @@ impl Parser {
         self.loops -= 1;
         let otherwise = match end {
             End::Text => return Err("an end is missing".to_owned()),
-            End::End => Vec::new(),
+            End::Closed => Vec::new(),
             End::Else(rest) if rest.is_empty() => match self.block()? {
-                (otherwise, End::End) => otherwise,
+                (otherwise, End::Closed) => otherwise,
                 _ => return Err("an end is missing after else".to_owned()),
             },
             End::Else(_) => return Err("after the else of a range nothing can stand".to_owned()),

@@ -1,0 +1,182 @@
+//! What types cannot say: enumerations, addresses, expressions, and options that must agree.
+
+use std::net::SocketAddr;
+
+use seaway_config::Code;
+use seaway_config::statics::{DockerOptions, EntryPointOptions, StaticOptions};
+use seaway_config::tree::Node;
+
+use super::address::{collide, is_network};
+use super::{Given, listen_address, node_at};
+use crate::constraints::Constraints;
+use crate::default_rule::DefaultRule;
+use crate::gather::show;
+
+/// Checks all values, and gives enumerations their documented spelling.
+pub(super) fn check(options: &mut StaticOptions, tree: &Node, given: &mut Given) {
+    let mut cx = Check { tree, given };
+    cx.entry_points(options);
+    cx.logs(options);
+    cx.ping(options);
+    if let Some(docker) = &options.providers.docker {
+        cx.docker(docker);
+    }
+    if let Some(api) = &options.api
+        && !api.base_path.starts_with('/')
+    {
+        let message = format!("a path starts with a slash, unlike `{}`", show(&api.base_path));
+        cx.bad(&["api", "basePath"], message, &format!("/{}", api.base_path));
+    }
+    let user = &options.seaway.user;
+    let (uid, gid) = user.split_once(':').map_or((user.as_str(), None), |(uid, gid)| (uid, Some(gid)));
+    let number = |id: &str| id.parse::<u32>().is_ok() && id.bytes().all(|b| b.is_ascii_digit());
+    if !(user.is_empty() || number(uid) && gid.is_none_or(number)) {
+        cx.bad(&["seaway", "user"], format!("uid[:gid] in numbers is expected, not `{}`", show(user)), "65532:65532");
+    }
+    if options.seaway.workers > 1024 {
+        cx.bad(&["seaway", "workers"], "more than 1024 workers are of no use".to_owned(), "0");
+    }
+}
+
+struct Check<'c> {
+    tree: &'c Node,
+    given: &'c mut Given,
+}
+
+impl Check<'_> {
+    fn bad(&mut self, path: &[&str], message: String, fix: &str) {
+        self.wrong(Code::BadStaticValue, path, message, fix);
+    }
+
+    /// A mistake at `path`, named by the flag or variable that set it; `fix` is the value that would do.
+    fn wrong(&mut self, code: Code, path: &[&str], message: String, fix: &str) {
+        let key = node_at(self.tree, path).map_or_else(|| format!("--{}", path.join(".")), |node| node.key.clone());
+        let fix = if fix.is_empty() { String::new() } else { format!("{key}={fix}") };
+        self.given.mistake(code, &key, message, fix);
+    }
+
+    /// Gives `value` its documented spelling, or says what is expected.
+    fn choice(&mut self, path: &[&str], value: &mut String, choices: &[&str]) {
+        match choices.iter().find(|choice| choice.eq_ignore_ascii_case(value)) {
+            Some(choice) => (*choice).clone_into(value),
+            None => {
+                let near = crate::suggest::nearest(value, choices.iter().copied()).unwrap_or_default();
+                self.bad(path, format!("one of {} is expected, not `{}`", choices.join(", "), show(value)), near);
+            }
+        }
+    }
+
+    fn entry_points(&mut self, options: &StaticOptions) {
+        let mut listening: Vec<(&str, SocketAddr)> = Vec::new();
+        for (name, point) in &options.entry_points {
+            let path = ["entryPoints", name.as_str(), "address"];
+            if point.address.is_empty() {
+                let key = node_at(self.tree, &path[..2]).map_or("", |node| node.key.as_str()).to_owned();
+                let fix = format!("--entryPoints.{name}.address=:80");
+                self.given.mistake(
+                    Code::BadAddress,
+                    &key,
+                    format!("the entry point {} has no address", show(name)),
+                    fix,
+                );
+                continue;
+            }
+            match listen_address(&point.address) {
+                Ok(address) => {
+                    if let Some((other, _)) = listening.iter().find(|(_, taken)| collide(*taken, address)) {
+                        let message =
+                            format!("{} is the address of the entry point {} already", point.address, show(other));
+                        self.wrong(Code::BadAddress, &path, message, "");
+                    }
+                    listening.push((name, address));
+                }
+                Err(message) => {
+                    let port = point.address.parse::<u16>().map(|port| format!(":{port}")).unwrap_or_default();
+                    self.wrong(Code::BadAddress, &path, message, &port);
+                }
+            }
+            self.entry_point(name, point);
+        }
+    }
+
+    fn entry_point(&mut self, name: &str, point: &EntryPointOptions) {
+        for network in point.forwarded_headers.trusted_ips.iter().filter(|network| !is_network(network)) {
+            let message = format!("an address or a network such as 10.0.0.0/8 is expected, not `{}`", show(network));
+            self.bad(&["entryPoints", name, "forwardedHeaders", "trustedIPs"], message, "");
+        }
+        for token in &point.http.upgrades {
+            let path = ["entryPoints", name, "http", "upgrades"];
+            if token.eq_ignore_ascii_case("h2c") {
+                self.bad(
+                    &path,
+                    "h2c can never be tunnelled: it would carry requests past the routing".to_owned(),
+                    "websocket",
+                );
+            } else if !token.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&b)) {
+                self.bad(&path, format!("`{}` is no upgrade token", show(token)), "websocket");
+            }
+        }
+    }
+
+    fn logs(&mut self, options: &mut StaticOptions) {
+        let level = &mut options.log.level;
+        if ["FATAL", "PANIC"].iter().any(|known| known.eq_ignore_ascii_case(level)) {
+            self.given.notes.push(format!("the log level {level} is taken as ERROR"));
+            "ERROR".clone_into(level);
+        }
+        self.choice(&["log", "level"], level, &["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]);
+        self.choice(&["log", "format"], &mut options.log.format, &["common", "json"]);
+        let Some(access) = &mut options.access_log else { return };
+        self.choice(&["accessLog", "format"], &mut access.format, &["seaway", "common", "genericCLF", "json"]);
+        for range in access.filters.status_codes.iter().filter(|range| !is_status_range(range)) {
+            let message = format!("a status or a range such as 500-599 is expected, not `{}`", show(range));
+            self.bad(&["accessLog", "filters", "statusCodes"], message, "");
+        }
+    }
+
+    fn ping(&mut self, options: &StaticOptions) {
+        let Some(ping) = &options.ping else { return };
+        if !ping.manual_routing && !options.entry_points.contains_key(&ping.entry_point) {
+            let message = format!("there is no entry point `{}`", show(&ping.entry_point));
+            let names = options.entry_points.keys().map(String::as_str);
+            let near = crate::suggest::nearest(&ping.entry_point, names).unwrap_or_default();
+            self.bad(&["ping", "entryPoint"], message, near);
+        }
+        if !(200..=599).contains(&ping.terminating_status_code) {
+            let message = format!("a status from 200 to 599 is expected, not {}", ping.terminating_status_code);
+            self.bad(&["ping", "terminatingStatusCode"], message, "503");
+        }
+    }
+
+    fn docker(&mut self, docker: &DockerOptions) {
+        let at = |name| ["providers", "docker", name];
+        let endpoint = docker.endpoint.as_str();
+        match endpoint.split_once("://") {
+            _ if endpoint.is_empty() => {}
+            Some(("unix" | "tcp" | "http" | "https", rest)) if !rest.is_empty() => {}
+            Some(("ssh" | "npipe" | "fd", _)) => {
+                let message = format!("an endpoint such as {} does not work yet", show(endpoint));
+                self.wrong(Code::NotSupportedYet, &at("endpoint"), message, "");
+            }
+            _ => {
+                let fix = if endpoint.starts_with('/') { format!("unix://{endpoint}") } else { String::new() };
+                let message = format!("unix://…, tcp://… or http(s)://… is expected, not `{}`", show(endpoint));
+                self.bad(&at("endpoint"), message, &fix);
+            }
+        }
+        if let Err(why) = Constraints::parse(&docker.constraints) {
+            self.bad(&at("constraints"), why, "");
+        }
+        if let Err(why) = DefaultRule::parse(&docker.default_rule) {
+            self.bad(&at("defaultRule"), why, "");
+        }
+    }
+}
+
+fn is_status_range(text: &str) -> bool {
+    let status = |text: &str| text.parse::<u16>().ok().filter(|status| (100..=599).contains(status));
+    match text.split_once('-') {
+        Some((from, to)) => status(from).zip(status(to)).is_some_and(|(from, to)| from <= to),
+        None => status(text).is_some(),
+    }
+}

@@ -1,0 +1,93 @@
+//! Environment variables: `TRAEFIK_LOG_LEVEL`, `SEAWAY_ENTRYPOINTS_MY_WEB_ADDRESS`.
+//!
+//! An underscore stands for a dot, but names of entry points may hold underscores, so a variable is read by what the
+//! catalogue has. One whose first word is no known section is somebody else's.
+
+use seaway_config::Code;
+use seaway_config::catalogue::{Kind, OptionSpec, Section};
+use seaway_config::statics::StaticOptions;
+use seaway_config::tree::Node;
+
+use super::Given;
+use super::flags::{not_yet, put};
+use super::known::{Found, NOT_YET, look_up, sections, suggest};
+
+/// Reads all variables with a prefix into a tree.
+pub(super) fn read(variables: &[(String, String)], prefix: &str, given: &mut Given) -> Node {
+    let mut tree = Node::default();
+    let mut ours: Vec<_> =
+        variables.iter().filter_map(|(key, value)| Some((key, key.strip_prefix(prefix)?, value))).collect();
+    ours.sort();
+    for (key, rest, value) in ours {
+        if !sections().any(|section| after(rest, section).is_some()) {
+            continue;
+        }
+        if let Some((path, kind)) = find(rest, StaticOptions::OPTIONS) {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            put(&mut tree, &path, key, kind, value, given);
+            continue;
+        }
+        // Names of Traefik's options hold no underscore, so this cut is right wherever the name of an entry point is too.
+        let cut: Vec<&str> = rest.split('_').collect();
+        match look_up(&cut, value) {
+            Found::NoEffect => given.notes.push(format!("{key} is accepted and has no effect")),
+            Found::NotYet => not_yet(key, given),
+            _ if NOT_YET.iter().any(|pattern| matches(rest, pattern)) => not_yet(key, given),
+            _ => {
+                let fix = suggest(&cut).map(|path| format!("{prefix}{}", path.replace('.', "_").to_uppercase()));
+                given.mistake(Code::UnknownStaticOption, key, "there is no such option", fix.unwrap_or_default());
+            }
+        }
+    }
+    tree
+}
+
+/// The path that a variable means, and the option's kind.
+fn find(text: &str, specs: &[OptionSpec]) -> Option<(Vec<String>, Kind)> {
+    for spec in specs {
+        let Some(rest) = after(text, spec.name) else { continue };
+        let Some(rest) = rest else { return Some((vec![spec.name.to_owned()], spec.kind)) };
+        let found = match spec.kind {
+            Kind::Section | Kind::SwitchSection => find(rest, spec.below),
+            Kind::NamedSections => find_named(rest, spec.below),
+            _ => None,
+        };
+        if let Some((mut path, kind)) = found {
+            path.insert(0, spec.name.to_owned());
+            return Some((path, kind));
+        }
+    }
+    None
+}
+
+/// `MY_WEB_ADDRESS` → `my_web`, `address`: the shortest name behind which an option stands.
+fn find_named(text: &str, specs: &[OptionSpec]) -> Option<(Vec<String>, Kind)> {
+    text.match_indices('_').find_map(|(at, _)| {
+        let (name, rest) = (text.get(..at)?, text.get(at + 1..)?);
+        let (mut path, kind) = find(rest, specs).filter(|_| !name.is_empty())?;
+        path.insert(0, name.to_ascii_lowercase());
+        Some((path, kind))
+    })
+}
+
+/// What follows `word` in `text`: `None` inside where nothing does.
+fn after<'t>(text: &'t str, word: &str) -> Option<Option<&'t str>> {
+    let head = text.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word))?;
+    match text.get(head.len()..)? {
+        "" => Some(None),
+        rest => rest.strip_prefix('_').map(Some),
+    }
+}
+
+fn matches(text: &str, pattern: &str) -> bool {
+    let (part, patterns) = pattern.split_once('.').map_or((pattern, None), |(part, rest)| (part, Some(rest)));
+    let below = |rest: &str| patterns.is_none_or(|pattern| matches(rest, pattern));
+    if part == "*" {
+        return text.match_indices('_').any(|(at, _)| text.get(at + 1..).is_some_and(below));
+    }
+    match after(text, part) {
+        Some(Some(rest)) => below(rest),
+        Some(None) => patterns.is_none(),
+        None => false,
+    }
+}

@@ -1,0 +1,201 @@
+//! Which static options there are: ours, by the catalogue, and those that Traefik has and we do not, by name, so that
+//! nobody who brings Traefik's flags is told of typing mistakes.
+
+use seaway_config::catalogue::{Kind, OptionSpec, Section};
+use seaway_config::decode::parse_bool;
+use seaway_config::statics::StaticOptions;
+
+use crate::suggest::{distance, nearest};
+
+/// Options of Traefik's that do not work yet, with all that stands below them. `*` is a name.
+pub(super) const NOT_YET: &[&str] = &[
+    "accessLog.dualOutput",
+    "accessLog.fields",
+    "accessLog.otlp",
+    "certificatesResolvers",
+    "configFile",
+    "core",
+    "entryPoints.*.allowACMEByPass",
+    "entryPoints.*.forwardedHeaders.addXForwardedSchemeHeaders",
+    "entryPoints.*.forwardedHeaders.connection",
+    "entryPoints.*.http.encodeQuerySemicolons",
+    "entryPoints.*.http.encodedCharacters",
+    "entryPoints.*.http.middlewares",
+    "entryPoints.*.http.redirections",
+    "entryPoints.*.http.sanitizePath",
+    "entryPoints.*.http.tls",
+    "entryPoints.*.http.underscoreHeadersStrategy",
+    "entryPoints.*.http2",
+    "entryPoints.*.http3",
+    "entryPoints.*.observability",
+    "entryPoints.*.proxyProtocol",
+    "entryPoints.*.transport.keepAliveMaxRequests",
+    "entryPoints.*.transport.keepAliveMaxTime",
+    "entryPoints.*.udp",
+    "experimental",
+    "global.notAppendXForwardedFor",
+    "hostResolver",
+    "log.compress",
+    "log.maxAge",
+    "log.maxBackups",
+    "log.maxSize",
+    "log.otlp",
+    "metrics",
+    "ocsp",
+    "providers.consul",
+    "providers.consulCatalog",
+    "providers.docker.swarmMode",
+    "providers.docker.swarmModeRefreshSeconds",
+    "providers.ecs",
+    "providers.etcd",
+    "providers.file",
+    "providers.http",
+    "providers.knative",
+    "providers.kubernetes",
+    "providers.kubernetesCRD",
+    "providers.kubernetesGateway",
+    "providers.kubernetesIngress",
+    "providers.kubernetesIngressNGINX",
+    "providers.nomad",
+    "providers.plugin",
+    "providers.precedence",
+    "providers.redis",
+    "providers.rest",
+    "providers.swarm",
+    "providers.zooKeeper",
+    "serversTransport.cipherSuites",
+    "serversTransport.disableHTTP2",
+    "serversTransport.forwardingTimeouts.pingTimeout",
+    "serversTransport.forwardingTimeouts.readIdleTimeout",
+    "serversTransport.insecureSkipVerify",
+    "serversTransport.maxVersion",
+    "serversTransport.minVersion",
+    "serversTransport.peerCertSANs",
+    "serversTransport.peerCertURI",
+    "serversTransport.rootCAs",
+    "serversTransport.serverName",
+    "serversTransport.spiffe",
+    "spiffe",
+    "tcpServersTransport",
+    "tracing",
+];
+
+/// Options of Traefik's that change nothing here, or not with this value.
+const NO_EFFECT: &[(&str, Option<&str>)] = &[
+    ("api.dashboardName", None),
+    ("api.disableDashboardAd", None),
+    ("core.defaultRuleSyntax", Some("v3")),
+    ("entryPoints.*.allowACMEByPass", Some("false")),
+    ("entryPoints.*.http.encodeQuerySemicolons", Some("false")),
+    ("entryPoints.*.http.sanitizePath", Some("true")),
+    ("log.compress", Some("false")),
+    ("providers.docker.swarmMode", Some("false")),
+    ("serversTransport.insecureSkipVerify", Some("false")),
+];
+
+/// What an option's path turns out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Ours, of this kind.
+    Option(Kind),
+    /// Traefik's, without effect here.
+    NoEffect,
+    /// Traefik's, and it does not work yet.
+    NotYet,
+    /// Nobody's.
+    Unknown,
+}
+
+/// Looks a path up, without regard to case. The value decides whether an option that does not work yet matters.
+pub(super) fn look_up(path: &[&str], value: &str) -> Found {
+    if let Some(kind) = kind_of(path, StaticOptions::OPTIONS) {
+        return Found::Option(kind);
+    }
+    let here = |pattern: &&str| matches_start(pattern, path);
+    let no_effect = NO_EFFECT.iter().find(|(pattern, _)| pattern.split('.').count() == path.len() && here(pattern));
+    match no_effect {
+        Some((_, only)) if only.is_none_or(|only| means(value, only)) => Found::NoEffect,
+        _ if NOT_YET.iter().any(here) => Found::NotYet,
+        _ => Found::Unknown,
+    }
+}
+
+/// The option that was probably meant by a path that is nobody's, as documented.
+pub(super) fn suggest(path: &[&str]) -> Option<String> {
+    if let Some(mended) = mend(path, StaticOptions::OPTIONS) {
+        return Some(mended.join("."));
+    }
+    let mut all = Vec::new();
+    paths(StaticOptions::OPTIONS, "", &mut all);
+    let written = path.join(".");
+    let near = all.iter().map(|known| (distance(known, &written), known)).min()?;
+    if near.0 <= 3 {
+        return Some(near.1.clone());
+    }
+    // `--exposedbydefault`: the last word is an option's, and the way there is missing.
+    let last = path.last()?;
+    let mut same =
+        all.iter().filter(|known| known.rsplit('.').next().is_some_and(|word| word.eq_ignore_ascii_case(last)));
+    same.next().cloned()
+}
+
+/// Every option's path, as documented; names are `<name>`.
+pub(super) fn paths(specs: &[OptionSpec], above: &str, into: &mut Vec<String>) {
+    for spec in specs {
+        let path = if above.is_empty() { spec.name.to_owned() } else { format!("{above}.{}", spec.name) };
+        let below = if spec.kind == Kind::NamedSections { format!("{path}.<name>") } else { path.clone() };
+        into.push(path);
+        paths(spec.below, &below, into);
+    }
+}
+
+/// The sections that a variable's first word may name: ours and Traefik's.
+pub(super) fn sections() -> impl Iterator<Item = &'static str> {
+    let ours = StaticOptions::OPTIONS.iter().map(|spec| spec.name);
+    ours.chain(NOT_YET.iter().filter_map(|path| path.split('.').next()))
+}
+
+fn kind_of(path: &[&str], specs: &[OptionSpec]) -> Option<Kind> {
+    let (name, rest) = path.split_first()?;
+    let spec = specs.iter().find(|spec| spec.name.eq_ignore_ascii_case(name))?;
+    match (spec.kind, rest) {
+        (kind, []) => Some(kind),
+        (Kind::Section | Kind::SwitchSection, rest) => kind_of(rest, spec.below),
+        (Kind::NamedSections, [_]) => Some(Kind::Section),
+        (Kind::NamedSections, [_, rest @ ..]) => kind_of(rest, spec.below),
+        (Kind::Map, [_]) => Some(Kind::Text),
+        (Kind::List, [index]) if index.starts_with('[') => Some(Kind::Text),
+        _ => None,
+    }
+}
+
+fn matches_start(pattern: &str, path: &[&str]) -> bool {
+    let mut path = path.iter();
+    pattern.split('.').all(|part| path.next().is_some_and(|name| part == "*" || part.eq_ignore_ascii_case(name)))
+}
+
+fn means(value: &str, only: &str) -> bool {
+    value.eq_ignore_ascii_case(only) || parse_bool(value).is_some_and(|value| parse_bool(only) == Some(value))
+}
+
+/// The path with each word that is not known replaced by the nearest one that is.
+fn mend(path: &[&str], specs: &[OptionSpec]) -> Option<Vec<String>> {
+    let (name, rest) = path.split_first()?;
+    let exact = specs.iter().find(|spec| spec.name.eq_ignore_ascii_case(name));
+    let spec = exact.or_else(|| {
+        let near = nearest(name, specs.iter().map(|spec| spec.name))?;
+        specs.iter().find(|spec| spec.name == near)
+    })?;
+    let mut mended = vec![spec.name.to_owned()];
+    let rest = match (spec.kind, rest) {
+        (Kind::NamedSections, [named, rest @ ..]) => {
+            mended.push((*named).to_owned());
+            rest
+        }
+        (_, rest) => rest,
+    };
+    if !rest.is_empty() {
+        mended.extend(mend(rest, spec.below)?);
+    }
+    Some(mended)
+}
