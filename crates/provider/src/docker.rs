@@ -1,9 +1,13 @@
 //! The Docker provider: containers and their labels into configuration.
 
 pub mod build;
+pub mod client;
 pub mod container;
+pub mod engine;
+mod events;
 pub mod network;
 pub mod port;
+pub mod watch;
 
 pub use build::{BuildOptions, Builder, Built, Owner, Partial};
 pub use container::{Attachment, Binding, Container, Protocol};
