@@ -209,10 +209,7 @@ impl Reconciler {
                     if self.registry.servers().iter().all(|s| *s.identity().container != *container) {
                         self.early.insert(container.clone());
                     }
-                    if let Some(found) = self.view.get(&container) {
-                        let after = found.stop_timeout + RE_ADMISSION + SLACK;
-                        self.overdue.insert(container.clone(), Instant::now() + after);
-                    }
+                    self.look_again(container.clone());
                 }
                 self.announce(!changed.is_empty());
                 self.view.notice(&container, notice);
@@ -235,6 +232,14 @@ impl Reconciler {
                     self.change();
                 }
             }
+        }
+    }
+
+    /// A container that was told to end may go on living: a table that is made late enough takes it back.
+    fn look_again(&mut self, container: String) {
+        if let Some(found) = self.view.get(&container) {
+            let after = found.stop_timeout + RE_ADMISSION + SLACK;
+            self.overdue.insert(container, Instant::now() + after);
         }
     }
 
@@ -312,6 +317,7 @@ impl Reconciler {
         drop(previous);
         for container in std::mem::take(&mut self.early) {
             self.registry.notify(&container, Notice::Terminating, now);
+            self.look_again(container);
         }
         let found = all_diagnostics(&merged, &partials, &table.diagnostics);
         let stale = self.status.borrow().stale.as_ref().map(|stale| self.stale(stale));

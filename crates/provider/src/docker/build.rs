@@ -17,7 +17,7 @@ use seaway_labels::default_rule::{DefaultRule, RuleContext, normalize};
 use seaway_labels::{Decoded, decode_container};
 
 use super::container::Container;
-use super::network::{OwnContainer, Surroundings};
+use super::network::{OwnContainer, Surroundings, detect_host_address, detect_own_container};
 
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
@@ -142,6 +142,14 @@ impl BuildOptions {
                 host_address: None,
             }),
             _ => Err(faults),
+        }
+    }
+
+    /// Finds out whether Seaway runs in a container, and how the host is reached from there.
+    pub async fn look_around(&mut self) {
+        self.own = detect_own_container();
+        if self.own.is_some() {
+            self.host_address = detect_host_address().await;
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use seaway_config::{Code, Diagnostic, Origin, Severity};
 
@@ -10,6 +11,7 @@ use super::container::{Attachment, Container};
 
 /// How far `container:<id>` may lead from one container to the next.
 const MOST_STEPS: usize = 8;
+const RESOLVE: Duration = Duration::from_secs(1);
 
 /// The container that Seaway itself runs in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +57,26 @@ pub fn own_container_id(cgroup: &str, mountinfo: &str) -> Option<String> {
         })
     };
     from_cgroup.or_else(from_mounts)
+}
+
+/// The id of the container that this process runs in, if it does.
+pub fn detect_own_container() -> Option<String> {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    own_container_id(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
+}
+
+/// The host's address as Docker or Podman tells it to containers, where it does.
+pub async fn detect_host_address() -> Option<IpAddr> {
+    for name in ["host.docker.internal", "host.containers.internal"] {
+        // A resolver that does not answer must not keep Seaway from starting.
+        let found = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((name, 0))).await;
+        if let Ok(Ok(mut addresses)) = found
+            && let Some(address) = addresses.next()
+        {
+            return Some(address.ip());
+        }
+    }
+    None
 }
 
 fn container_id(text: &str) -> Option<String> {

@@ -187,6 +187,8 @@ async fn a_notice_for_a_server_that_no_table_has_yet_is_not_lost() {
     pass(20).await;
     world.probe();
     assert_eq!(world.servers(WEB), ["web-1 terminating"]);
+    pass(12_100).await;
+    assert_eq!(world.servers(WEB), ["web-1 starting"], "and if it lives on, it is taken back");
 }
 
 #[tokio::test(start_paused = true)]
