@@ -220,8 +220,8 @@ fn is_one_off(container: &Container) -> bool {
     container.labels.get(ONE_OFF).is_some_and(|v| v.eq_ignore_ascii_case("true"))
 }
 
-/// How people call each container: `web-3` where Compose numbered it and no other container is called so, else by the
-/// container's name.
+/// How people call each container: `web-3` where Compose numbered it and nothing else that runs is called so, else by
+/// the container's name. While a replica is recreated, both generations have its number, and that is right.
 fn server_names(snapshot: &[Arc<Container>]) -> HashMap<&str, String> {
     let numbered = |c: &Container| {
         let (service, number) = (compose_name(c)?.0, c.labels.get(NUMBER)?);
@@ -229,15 +229,13 @@ fn server_names(snapshot: &[Arc<Container>]) -> HashMap<&str, String> {
             |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         (plain(service) && plain(number)).then(|| format!("{service}-{number}"))
     };
-    let mut count: HashMap<String, usize> = HashMap::new();
-    for container in snapshot.iter().filter(|c| !is_one_off(c)) {
-        let name = numbered(container);
-        let also = Some(&container.name).filter(|own| name.as_ref() != Some(own)).cloned();
-        for name in name.into_iter().chain(also) {
-            *count.entry(name).or_default() += 1;
+    let mut called: HashMap<String, HashSet<Owner>> = HashMap::new();
+    for container in snapshot.iter().filter(|c| c.running && !is_one_off(c)) {
+        for name in numbered(container).into_iter().chain([container.name.clone()]) {
+            called.entry(name).or_default().insert(Owner::of(container));
         }
     }
-    let unique = |name: &String| count.get(name) == Some(&1);
+    let unique = |name: &String| called.get(name).is_some_and(|owners| owners.len() == 1);
     snapshot.iter().filter_map(|c| Some((c.id.as_str(), numbered(c).filter(unique)?))).collect()
 }
 

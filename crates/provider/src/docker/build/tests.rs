@@ -375,6 +375,11 @@ fn servers_are_called_by_service_and_number_where_that_is_unique() {
     let names: Vec<_> =
         built.partials.iter().flat_map(|p| p.services.values()).map(|s| &*s.value.servers[0].name).collect();
     assert_eq!(names, ["blog-web-1", "shop-web-1", "web-2", "web-2-copy"]);
+    let old = Container { id: "old".to_owned(), name: "old".to_owned(), ..replica("shop", "web", 1, &[]) };
+    let ended = Container { running: false, ..replica("blog", "web", 1, &[]) };
+    let built = build([replica("shop", "web", 1, &[]), old, ended]);
+    let recreated = built.partials.iter().map(|p| &*p.services["web-shop"].value.servers[0].name);
+    assert_eq!(recreated.collect::<Vec<_>>(), ["web-1", "web-1"], "two generations of one replica");
     let odd = one(replica("shop", "we\nb", 1, &[]));
     let name = odd.services.values().next().unwrap().value.servers[0].name.to_string();
     assert_eq!(name, odd.container, "nothing that could break a log line");
