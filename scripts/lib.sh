@@ -31,14 +31,14 @@ step() {
         now=$((SECONDS - started))
         if ((now - told >= 5)); then
             told=$now
-            line=$(tail -c 400 "$log" | tr '\r' '\n' | sed '/^[[:space:]]*$/d' | tail -n 1 | cut -c 1-90)
+            line=$(tail -c 400 "$log" | tr '\r' '\n' | sed 's/^[[:space:]]*//; s/[[:space:]]*$//; /^$/d' | tail -n 1 | cut -c 1-100)
             note "${dim}… ${now} s${line:+: $line}${plain}"
         fi
     done
     wait "$pid" || code=$?
     if ((code != 0)); then
         fail "failed (exit code $code) after $((SECONDS - started)) s. The last of what it said:"
-        tail -n 25 "$log" | sed 's/^/    /' >&2
+        tr '\r' '\n' <"$log" | sed '/^[[:space:]]*Building \[/d; s/^/    /' | tail -n 25 >&2
     elif ((SECONDS - started >= 5)); then
         note "done in $((SECONDS - started)) s"
     fi
