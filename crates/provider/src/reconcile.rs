@@ -197,6 +197,7 @@ impl Reconciler {
                 self.status.send_modify(|status| status.saw(now, snapshot.len()));
                 let differs = self.view.differs(&snapshot) || self.status.borrow().applied_snapshot.is_none();
                 let lost = self.view.replace(&snapshot, &self.registry, now);
+                self.early.retain(|id| snapshot.iter().any(|c| c.running && c.id == *id));
                 self.overdue.retain(|id, _| snapshot.iter().any(|c| c.running && c.id == *id));
                 self.announce(lost);
                 if differs {
@@ -315,7 +316,11 @@ impl Reconciler {
             self.own.as_deref().and_then(|id| self.view.get(id)).map(|c| c.name.as_str().into());
         let mut table = compile(Arc::new(config), &self.registry, Some(&previous), &self.compile, now);
         drop(previous);
-        for container in std::mem::take(&mut self.early) {
+        // Of the others no snapshot has told yet.
+        let (known, unknown): (HashSet<String>, _) =
+            std::mem::take(&mut self.early).into_iter().partition(|id| self.view.get(id).is_some());
+        self.early = unknown;
+        for container in known {
             self.registry.notify(&container, Notice::Terminating, now);
             self.look_again(container);
         }

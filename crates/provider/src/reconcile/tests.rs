@@ -97,6 +97,8 @@ fn web(numbers: impl IntoIterator<Item = u8>) -> Vec<Container> {
     numbers.into_iter().map(|n| replica("shop", "web", n, &[])).collect()
 }
 
+mod churn;
+
 const WEB: &str = "web-shop@docker";
 
 #[tokio::test(start_paused = true)]
