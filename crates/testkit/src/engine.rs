@@ -90,6 +90,8 @@ pub struct Calls {
     pub inspects: HashMap<String, usize>,
     /// Requests that are none of the known calls, or not GET: `POST /containers/create`.
     pub other: Vec<String>,
+    /// The `Authorization` fields, in order.
+    pub authorizations: Vec<String>,
     /// Every request target in order.
     pub targets: Vec<String>,
     /// Most inspects that were under way at one time.
@@ -331,7 +333,11 @@ impl FakeEngine {
             Ok(found) => found.map(|calls| calls.clone()).ok(),
             Err(_) => None,
         };
-        found.unwrap_or_else(|| panic!("{what}: not in time; calls: {:#?}", self.calls()))
+        found.unwrap_or_else(|| {
+            let Calls { counts, other, targets, .. } = self.calls();
+            let last = targets.get(targets.len().saturating_sub(12)..).unwrap_or_default();
+            panic!("{what}: not in time; calls: {counts:?}; unknown: {other:?}; last: {last:#?}")
+        })
     }
 
     /// How many event streams are open.

@@ -194,12 +194,11 @@ impl Watcher {
         loop {
             session.launch();
             let next = session.next_due();
-            let done = tokio::select! {
+            let mut done = tokio::select! {
                 Some(done) = session.jobs.join_next() => Some(done),
                 () = shared.wake.notified() => None,
                 () = tokio::time::sleep_until(next) => None,
             };
-            let mut done = done;
             while let Some(job) = done {
                 match job {
                     Ok(job) => {
@@ -264,7 +263,7 @@ enum End {
 enum Job {
     Reader(String),
     List(Result<Vec<ListedContainer>, EngineError>),
-    Inspect(String, Result<Option<Container>, EngineError>),
+    Inspect(String, Box<Result<Option<Container>, EngineError>>),
     Ping(Result<(), EngineError>),
 }
 
@@ -300,7 +299,7 @@ impl Session {
             Counters::count(&self.shared.counters.inspects);
             let client = Arc::clone(&self.client);
             self.jobs.spawn(async move {
-                let result = client.inspect(&id).await;
+                let result = Box::new(client.inspect(&id).await);
                 Job::Inspect(id, result)
             });
         }
@@ -333,7 +332,7 @@ impl Session {
             Job::Reader(reason) => return Some(End::Lost(reason)),
             Job::Inspect(id, result) => {
                 self.running -= 1;
-                let complaint = self.shared.state().inspected(&id, result, now);
+                let complaint = self.shared.state().inspected(&id, *result, now);
                 if let Some(complaint) = complaint {
                     tracing::warn!(code = %seaway_config::Code::InspectFailed, "{complaint}");
                 }

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
 use super::{Call, Chunks, Fault, Inner, Shared, answer, lock};
-use crate::http1::Inbox;
+use crate::http1::{Inbox, fields};
 
 #[derive(Debug)]
 pub(super) enum Listener {
@@ -153,6 +153,11 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shared: Ar
     let mut inbox = Inbox::default();
     while let Ok(Some(head)) = inbox.head(&mut stream, |_| ()).await {
         let head = String::from_utf8_lossy(&head).into_owned();
+        if let Some((_, value)) =
+            fields(head.as_bytes()).into_iter().find(|(n, _)| n.eq_ignore_ascii_case("authorization"))
+        {
+            shared.calls.send_modify(|calls| calls.authorizations.push(value));
+        }
         let mut words = head.split(' ');
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         if !matches!(request(&mut stream, &mut inbox, method, target, &shared).await, Ok(true)) {

@@ -37,6 +37,9 @@ pub(super) fn message(answer: &[u8]) -> String {
     decode::<Message>(answer).map_or_else(|_| String::from_utf8_lossy(answer).into_owned(), |m| m.message)
 }
 
+/// A stop timeout that never ends, in seconds; small enough to be added to any time.
+const FOREVER: u64 = 1 << 32;
+
 /// An id becomes part of a path, so nothing but letters and digits is one.
 pub(in crate::docker) fn is_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -225,7 +228,7 @@ impl From<Inspected> for Container {
             stop_timeout: match config.stop_timeout {
                 None => Duration::from_secs(10),
                 // Negative: the engine waits for ever.
-                Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::from(u32::MAX))),
+                Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(FOREVER)),
             },
             network_mode: host_config.network_mode,
             networks: networks.collect(),

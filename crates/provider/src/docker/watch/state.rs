@@ -251,12 +251,14 @@ impl State {
         self.failed.retain(|id, _| listed.contains(id.as_str()));
         let mut pending = HashSet::new();
         for entry in &list {
-            let new = !self.known.contains_key(&entry.id) && !self.failed.contains_key(&entry.id);
-            if new && entry.alive && !first && !self.touched.contains(&entry.id) {
-                self.found.insert(entry.id.clone());
-            }
-            if !self.in_flight.contains_key(&entry.id) && !self.urgent.contains(&entry.id) {
+            let asked = self.in_flight.contains_key(&entry.id) || self.urgent.contains(&entry.id);
+            if !asked {
                 self.background.add(&entry.id, now);
+            }
+            // An event is on its way, or was lost: time will tell which.
+            let told = asked || self.touched.contains(&entry.id) || self.failed.contains_key(&entry.id);
+            if entry.alive && !first && !told && !self.known.contains_key(&entry.id) {
+                self.found.insert(entry.id.clone());
             }
             pending.insert(entry.id.clone());
         }
