@@ -155,7 +155,7 @@ options! {
         user: String = String::new(), "user", "", "uid[:gid] to become once everything listens and the engine answered.";
         labels: SeawayLabels = SeawayLabels::default(), "labels", "", "What labels may ask for.";
         hold: HoldOptions = HoldOptions::default(), "hold", "", "Requests that wait for a service to come back.";
-        control_socket: String = "/tmp/seaway.sock".to_owned(), "controlSocket", "/tmp/seaway.sock", "Unix socket for seaway healthcheck; empty for none.";
+        control_socket: String = "/run/seaway/control.sock".to_owned(), "controlSocket", "/run/seaway/control.sock", "Unix socket for seaway healthcheck; empty for none.";
     }
 
     /// `seaway.labels`.

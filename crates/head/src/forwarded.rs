@@ -128,6 +128,12 @@ impl Forwarding {
     }
 }
 
+/// Reads an address or a network (`10.0.0.1`, `10.0.0.0/8`), with IPv4-mapped IPv6 unwrapped.
+pub fn parse_network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(|ip| IpNet::from(ip.to_canonical())))
+}
+
 /// The address a connection came from, with IPv4-mapped IPv6 unwrapped so that allow-lists see one form.
 pub fn canonical_peer(address: SocketAddr) -> IpAddr {
     address.ip().to_canonical()

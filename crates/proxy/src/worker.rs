@@ -268,6 +268,11 @@ impl Proxy {
         self.stop.send_replace(Stage::Draining);
     }
 
+    /// Resolves when every worker has ended.
+    pub async fn ended(&self) {
+        self.stop.closed().await;
+    }
+
     /// Ends at once what still runs.
     pub fn end(&self) {
         self.stop.send_replace(Stage::Ended);

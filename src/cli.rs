@@ -1,0 +1,76 @@
+//! The command line: which sub-command, and what it was given.
+
+mod demo;
+mod healthcheck;
+
+use std::process::ExitCode;
+
+use seaway_labels::statics::{self, Parsed};
+
+use crate::run;
+
+/// The exit code of every mistake in static options.
+pub(crate) const USAGE: u8 = 2;
+
+/// Runs the sub-command that the first argument names; flags alone start the proxy, as Traefik's do.
+pub(crate) fn dispatch(arguments: &[String], environment: &[(String, String)]) -> ExitCode {
+    let (word, rest) = match arguments.split_first() {
+        Some((first, rest)) if !first.starts_with('-') => (first.as_str(), rest),
+        _ => ("", arguments),
+    };
+    let asks_help = rest.iter().any(|a| matches!(a.as_str(), "--help" | "-h" | "-help"));
+    match word {
+        "help" => help(),
+        "version" => version(),
+        "" if asks_help => help(),
+        "" if rest.first().is_some_and(|a| matches!(a.as_str(), "--version" | "-v")) => version(),
+        "" => match parse(rest, environment) {
+            Ok(parsed) => run::run(parsed),
+            Err(code) => code,
+        },
+        "demo" => demo::run(rest),
+        "healthcheck" => match parse(rest, environment) {
+            Ok(parsed) => healthcheck::run(&parsed.options),
+            Err(code) => code,
+        },
+        other => {
+            eprintln!("seaway: there is no sub-command {other:?}; there are: demo, healthcheck, version, help");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Parses static options, or says each mistake on a line of its own.
+fn parse(arguments: &[String], environment: &[(String, String)]) -> Result<Parsed, ExitCode> {
+    statics::parse(arguments, environment).map_err(|mistakes| {
+        for mistake in &mistakes {
+            eprintln!("seaway: {mistake}");
+        }
+        ExitCode::from(USAGE)
+    })
+}
+
+fn help() -> ExitCode {
+    println!(
+        "seaway {}: a reverse proxy and load balancer that configures itself from Docker labels
+
+usage:
+  seaway [options]        run
+  seaway demo [--script]  see scaling and sticky sessions without Docker
+  seaway healthcheck      ask a running Seaway whether it is well (exit code 0 or 1)
+  seaway version          the version
+
+Options are Traefik's, as flags (--entrypoints.web.address=:80) or as variables with the prefix SEAWAY_ or TRAEFIK_
+(SEAWAY_ENTRYPOINTS_WEB_ADDRESS=:80). Flags go before variables.
+
+{}",
+        env!("CARGO_PKG_VERSION"),
+        statics::help()
+    );
+    ExitCode::SUCCESS
+}
+
+fn version() -> ExitCode {
+    println!("seaway {}", env!("CARGO_PKG_VERSION"));
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,98 @@
+//! Seaway's own services behind routers: `api` and `ping`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use seaway_admin::{Api, EntryPoint, Provider, View};
+use seaway_config::statics::StaticOptions;
+use seaway_provider::Handle;
+use seaway_proxy::{Internal, InternalRequest};
+use seaway_routing::Published;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::runtime::Handle as Runtime;
+
+use crate::control::Life;
+
+/// Answers on the control plane's threads: a table of ten thousand routers takes longer to write than a request may wait.
+pub(crate) struct Own {
+    shared: Arc<Shared>,
+    runtime: Runtime,
+}
+
+struct Shared {
+    published: Arc<Published>,
+    life: Arc<Life>,
+    api: Api,
+    options: StaticOptions,
+    provider: Option<Handle>,
+    started: String,
+}
+
+impl Own {
+    pub(crate) fn new(
+        published: Arc<Published>,
+        life: Arc<Life>,
+        options: &StaticOptions,
+        provider: Option<Handle>,
+        runtime: Runtime,
+    ) -> Self {
+        let base_path = options.api.as_ref().map_or("/", |api| &api.base_path);
+        let api = Api::new(base_path, terminating_status(options));
+        let started = rfc3339(SystemTime::now());
+        let shared = Shared { published, life, api, options: options.clone(), provider, started };
+        Self { shared: Arc::new(shared), runtime }
+    }
+}
+
+impl Internal for Own {
+    fn call(&self, request: InternalRequest) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send>> {
+        if &*request.service == "ping" {
+            let response = self.shared.api.ping(self.shared.life.is_terminating()).map(Bytes::from);
+            return Box::pin(async move { response });
+        }
+        let shared = Arc::clone(&self.shared);
+        let answer = self.runtime.spawn_blocking(move || shared.answer(&request));
+        Box::pin(async move { answer.await.unwrap_or_else(|_| failed()) })
+    }
+}
+
+impl Shared {
+    fn answer(&self, request: &InternalRequest) -> Response<Bytes> {
+        let table = self.published.current();
+        let stale = self.provider.as_ref().and_then(|p| p.status().stale).map(|s| rfc3339(s.since));
+        let docker = Provider { name: "Docker", stale_since: stale.as_deref() };
+        let providers = if self.provider.is_some() { &[docker][..] } else { &[] };
+        let entry_points: Vec<_> =
+            self.options.entry_points.iter().map(|(name, options)| EntryPoint { name, options }).collect();
+        let view = View {
+            table: &table,
+            entry_points: &entry_points,
+            providers,
+            version: env!("CARGO_PKG_VERSION"),
+            started: &self.started,
+            access_log: self.options.access_log.is_some(),
+            terminating: self.life.is_terminating(),
+        };
+        self.api.handle(&view, &request.method, &request.path, request.query.as_deref()).map(Bytes::from)
+    }
+}
+
+fn terminating_status(options: &StaticOptions) -> StatusCode {
+    let code = options.ping.as_ref().map_or(503, |p| p.terminating_status_code);
+    u16::try_from(code).ok().and_then(|c| StatusCode::from_u16(c).ok()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+}
+
+fn rfc3339(at: SystemTime) -> String {
+    OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default()
+}
+
+fn failed() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(b"Internal Server Error"));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
