@@ -111,11 +111,13 @@ impl Watched {
         self.until(&format!("{notice:?}"), wanted).await;
     }
 
-    /// When this returns, everything that was caused before it has come: a new container has gone all the way.
-    pub(crate) async fn barrier(&mut self, engine: &FakeEngine) {
+    /// When this returns, everything that was caused before it has come: a new container, whose name is
+    /// returned, has gone all the way.
+    pub(crate) async fn barrier(&mut self, engine: &FakeEngine) -> String {
         let name = format!("barrier-{}", self.log.len());
         engine.run(Spec::new(&name));
         self.snapshot("the barrier", |s| s.iter().any(|c| c.name == name && c.running)).await;
+        name
     }
 
     pub(crate) fn count(&self, wanted: impl Fn(&Update) -> bool) -> usize {
