@@ -5,42 +5,47 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use crate::client_io::ClientState;
 use crate::error::ProxyError;
 
-/// Bodies of idempotent requests are remembered up to this size so that they can be sent once more.
+/// Bodies are remembered up to this size so that they can be sent once more.
 const REPLAY_LIMIT: usize = 64 * 1024;
 
 /// The client's body, owned by the exchange; attempts read it through [`RequestBody`].
 #[derive(Debug)]
 pub(crate) struct Source {
+    client: Rc<ClientState>,
     incoming: RefCell<Incoming>,
-    /// What has been read, as long as it can be repeated.
-    remembered: RefCell<Option<Vec<Bytes>>>,
-    remembered_bytes: Cell<usize>,
-    /// Something was read and is not remembered: no attempt can start over.
-    spent: Cell<bool>,
-    ended: Cell<bool>,
+    /// What has been read, as long as it is whole. A copy: a piece of the client's read buffer would keep all of it.
+    remembered: RefCell<Vec<u8>>,
+    /// Everything that was read is remembered: an attempt can start over.
+    whole: Cell<bool>,
+    /// The number of the attempt that may read.
+    attempt: Cell<u32>,
+    ended: Cell<Option<Instant>>,
     fault: Cell<Option<ProxyError>>,
     received: Cell<u64>,
     silence: Duration,
 }
 
 impl Source {
-    /// `idempotent` bodies are remembered; `silence` is the longest time without a byte.
-    pub(crate) fn new(incoming: Incoming, idempotent: bool, silence: Duration) -> Rc<Self> {
+    /// The body of the present request of `client`; `silence` is the longest time without a byte, zero for no limit.
+    pub(crate) fn new(incoming: Incoming, client: &Rc<ClientState>, silence: Duration) -> Rc<Self> {
+        client.body_begins();
         Rc::new(Self {
+            client: Rc::clone(client),
             incoming: RefCell::new(incoming),
-            remembered: RefCell::new(idempotent.then(Vec::new)),
-            remembered_bytes: Cell::new(0),
-            spent: Cell::new(false),
-            ended: Cell::new(false),
+            remembered: RefCell::default(),
+            whole: Cell::new(true),
+            attempt: Cell::new(0),
+            ended: Cell::new(None),
             fault: Cell::new(None),
             received: Cell::new(0),
             silence,
@@ -59,25 +64,59 @@ impl Source {
 
     /// It can still be sent from its beginning.
     pub(crate) fn is_whole(&self) -> bool {
-        !self.spent.get()
+        self.whole.get()
     }
 
-    /// A body for one more attempt; `None` when it cannot be sent from its beginning any more.
+    /// All of it has come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
+    /// When the last of it came.
+    pub(crate) fn ended_at(&self) -> Option<Instant> {
+        self.ended.get()
+    }
+
+    /// How long it is, where the client said so: the length of a body is known, that of chunks is not.
+    pub(crate) fn has_length(&self) -> bool {
+        self.incoming.borrow().size_hint().exact().is_some()
+    }
+
+    /// A body for one more attempt; `None` when it cannot be sent from its beginning any more. An earlier attempt reads
+    /// nothing from now on.
     pub(crate) fn attempt(self: &Rc<Self>) -> Option<RequestBody> {
-        (!self.spent.get()).then(|| RequestBody::Streaming { source: Rc::clone(self), at: 0, timer: None })
+        if !self.whole.get() {
+            return None;
+        }
+        let number = self.attempt.get() + 1;
+        self.attempt.set(number);
+        Some(RequestBody::Streaming { source: Rc::clone(self), number, at: 0, timer: None, armed: false })
     }
 
     fn remember(&self, data: &Bytes) {
-        let bytes = self.remembered_bytes.get() + data.len();
-        self.remembered_bytes.set(bytes);
-        let mut remembered = self.remembered.borrow_mut();
-        match remembered.as_mut() {
-            Some(chunks) if bytes <= REPLAY_LIMIT => chunks.push(data.clone()),
-            _ => {
-                *remembered = None;
-                self.spent.set(true);
-            }
+        if !self.whole.get() {
+            return;
         }
+        let mut remembered = self.remembered.borrow_mut();
+        if remembered.len() + data.len() <= REPLAY_LIMIT {
+            remembered.extend_from_slice(data);
+        } else {
+            *remembered = Vec::new();
+            self.whole.set(false);
+        }
+    }
+
+    fn end(&self) {
+        if self.ended.get().is_none() {
+            self.ended.set(Some(Instant::now()));
+            self.client.body_ends();
+        }
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -90,10 +129,14 @@ pub(crate) enum RequestBody {
     Streaming {
         /// Where it comes from.
         source: Rc<Source>,
-        /// How many remembered pieces this attempt has sent.
+        /// Which attempt this is.
+        number: u32,
+        /// How many bytes this attempt has sent.
         at: usize,
-        /// Armed while the client is silent.
+        /// Runs while the client is silent.
         timer: Option<Pin<Box<Sleep>>>,
+        /// The timer has been set since the last byte.
+        armed: bool,
     },
 }
 
@@ -114,32 +157,41 @@ impl Body for RequestBody {
     type Error = ClientFault;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let Self::Streaming { source, at, timer } = self.get_mut() else { return Poll::Ready(None) };
-        if let Some(data) = source.remembered.borrow().as_ref().and_then(|chunks| chunks.get(*at)) {
-            *at += 1;
-            return Poll::Ready(Some(Ok(Frame::data(data.clone()))));
+        let Self::Streaming { source, number, at, timer, armed } = self.get_mut() else { return Poll::Ready(None) };
+        if *number != source.attempt.get() {
+            return Poll::Ready(Some(Err(ClientFault)));
+        }
+        if let Some(rest) = source.remembered.borrow().get(*at..).filter(|rest| !rest.is_empty()) {
+            *at += rest.len();
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(rest)))));
         }
         if source.fault.get().is_some() {
             return Poll::Ready(Some(Err(ClientFault)));
         }
-        if source.ended.get() {
+        if source.has_ended() {
             return Poll::Ready(None);
         }
         loop {
             let polled = Pin::new(&mut *source.incoming.borrow_mut()).poll_frame(cx);
             if polled.is_pending() && !source.silence.is_zero() {
                 let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(source.silence)));
+                if !std::mem::replace(armed, true) {
+                    sleep.as_mut().reset(tokio::time::Instant::now() + source.silence);
+                }
                 ready!(sleep.as_mut().poll(cx));
                 source.fault.set(Some(ProxyError::BodyTimeout));
                 return Poll::Ready(Some(Err(ClientFault)));
             }
-            *timer = None;
+            *armed = false;
             match ready!(polled) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
                         source.received.set(source.received.get() + data.len() as u64);
                         source.remember(&data);
-                        *at += 1;
+                        *at += data.len();
+                        if source.incoming.borrow().is_end_stream() {
+                            source.end();
+                        }
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
                     // Request trailers are dropped: merged or forwarded they could pass for headers.
@@ -150,7 +202,7 @@ impl Body for RequestBody {
                     return Poll::Ready(Some(Err(ClientFault)));
                 }
                 None => {
-                    source.ended.set(true);
+                    source.end();
                     return Poll::Ready(None);
                 }
             }
@@ -160,10 +212,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Streaming { source, at, .. } => {
-                let pending = source.remembered.borrow().as_ref().is_some_and(|chunks| chunks.len() > *at);
-                !pending && (source.ended.get() || source.incoming.borrow().is_end_stream())
-            }
+            Self::Streaming { source, at, .. } => source.has_ended() && source.remembered.borrow().len() <= *at,
         }
     }
 
@@ -171,9 +220,8 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Streaming { source, at, .. } => {
+                let ahead = source.remembered.borrow().len().saturating_sub(*at) as u64;
                 let rest = source.incoming.borrow().size_hint();
-                let remembered = source.remembered.borrow();
-                let ahead: u64 = remembered.as_ref().map_or(0, |c| c.iter().skip(*at).map(|b| b.len() as u64).sum());
                 let mut hint = SizeHint::new();
                 hint.set_lower(rest.lower().saturating_add(ahead));
                 if let Some(upper) = rest.upper() {

@@ -8,19 +8,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use seaway_routing::Millis;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::listener::ClientTimes;
 use crate::worker::Clock;
 
-/// How long a response may make no progress because the client does not read.
-const WRITE_STALL: Duration = Duration::from_secs(60);
-/// How long, and how much, is read from a client that is being left.
-const LINGER: Duration = Duration::from_secs(1);
+/// How much is read from a client that is being left.
 const LINGER_BYTES: usize = 64 * 1024;
-/// How long a request head may take in all.
-const HEAD: Duration = Duration::from_secs(10);
+/// A connection that was accepted but has sent nothing yet when the end begins has been promised service: its request
+/// may be under way.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// What a client connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +29,8 @@ pub(crate) enum Doing {
     Head,
     /// Serving a request.
     Exchange,
+    /// The response is out; the request's body still comes.
+    Rest,
     /// Tunnelling: no limits of ours apply.
     Tunnel,
 }
@@ -39,7 +39,16 @@ pub(crate) enum Doing {
 #[derive(Debug)]
 pub(crate) struct ClientState {
     stream: RefCell<TcpStream>,
+    clock: Clock,
+    times: ClientTimes,
+    idle: Duration,
     doing: Cell<Doing>,
+    /// Request bodies that are being read, by an exchange or by what one left behind.
+    open_bodies: Cell<u32>,
+    /// Everything that hyper had for the client was handed to the kernel, as far as the last flush knows.
+    flushed: Cell<bool>,
+    /// A request has come.
+    used: Cell<bool>,
     /// When the present doing must be over; `u64::MAX` for never.
     deadline: Cell<u64>,
     /// When a blocked write must have made progress.
@@ -47,54 +56,72 @@ pub(crate) struct ClientState {
     expired: Cell<bool>,
     /// No further request is waited for.
     draining: Cell<bool>,
-    idle: Duration,
     waker: RefCell<Option<Waker>>,
 }
 
 impl ClientState {
     /// For a connection that was just accepted.
-    pub(crate) fn new(stream: TcpStream, idle: Duration, now: Millis) -> Rc<Self> {
+    pub(crate) fn new(stream: TcpStream, idle: Duration, times: ClientTimes, clock: Clock) -> Rc<Self> {
         let state = Self {
             stream: RefCell::new(stream),
-            draining: Cell::new(false),
+            clock,
+            times,
+            idle,
             doing: Cell::new(Doing::Idle),
+            open_bodies: Cell::new(0),
+            flushed: Cell::new(true),
+            used: Cell::new(false),
             deadline: Cell::new(u64::MAX),
             write_deadline: Cell::new(u64::MAX),
             expired: Cell::new(false),
-            idle,
+            draining: Cell::new(false),
             waker: RefCell::new(None),
         };
         // The first byte of a new connection must come as soon as a head would have to.
-        state.deadline.set(now.0.saturating_add(millis(HEAD)));
+        state.enter(Doing::Idle, times.head);
         Rc::new(state)
     }
 
     /// A request head has arrived.
     pub(crate) fn exchange_begins(&self) {
-        self.enter(Doing::Exchange, u64::MAX);
+        self.used.set(true);
+        self.flushed.set(false);
+        self.enter(Doing::Exchange, Duration::ZERO);
     }
 
-    /// The response was sent to its end.
-    pub(crate) fn exchange_ends(&self, now: Millis) {
+    /// The response was handed over to its end.
+    pub(crate) fn exchange_ends(&self) {
         if self.doing.get() == Doing::Exchange {
-            self.enter(Doing::Idle, now.0.saturating_add(millis(self.idle)));
+            self.enter(if self.open_bodies.get() > 0 { Doing::Rest } else { Doing::Idle }, self.idle);
+        }
+    }
+
+    /// Somebody reads the body of the present request.
+    pub(crate) fn body_begins(&self) {
+        self.open_bodies.set(self.open_bodies.get() + 1);
+    }
+
+    /// A body came to its end, failed, or nobody wants the rest.
+    pub(crate) fn body_ends(&self) {
+        let open = self.open_bodies.get().saturating_sub(1);
+        self.open_bodies.set(open);
+        if open == 0 && self.doing.get() == Doing::Rest {
+            self.enter(Doing::Idle, self.idle);
+            // An idle connection may have to end now.
+            self.wake();
         }
     }
 
     /// The connection becomes a tunnel.
     pub(crate) fn tunnel_begins(&self) {
-        self.enter(Doing::Tunnel, u64::MAX);
+        self.enter(Doing::Tunnel, Duration::ZERO);
         self.write_deadline.set(u64::MAX);
     }
 
-    /// True while it carries a tunnel.
-    pub(crate) fn is_tunnel(&self) -> bool {
-        self.doing.get() == Doing::Tunnel
-    }
-
     /// Called by the sweeper: wakes the connection if one of its limits has passed.
-    pub(crate) fn sweep(&self, now: Millis) {
-        if now.0 >= self.deadline.get().min(self.write_deadline.get()) && !self.expired.replace(true) {
+    pub(crate) fn sweep(&self) {
+        let now = self.clock.now().0;
+        if now >= self.deadline.get().min(self.write_deadline.get()) && !self.expired.replace(true) {
             self.wake();
         }
     }
@@ -102,6 +129,9 @@ impl ClientState {
     /// Lets the connection end after what it is doing; an idle one ends now.
     pub(crate) fn drain(&self) {
         self.draining.set(true);
+        if !self.used.get() && self.doing.get() == Doing::Idle {
+            self.deadline.set(self.deadline.get().min(self.after(FIRST_REQUEST)));
+        }
         self.wake();
     }
 
@@ -119,13 +149,18 @@ impl ClientState {
                 let mut buffer = ReadBuf::new(&mut sink);
                 match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
                     Ok(()) if !buffer.filled().is_empty() && left > buffer.filled().len() => {
-                        left -= buffer.filled().len()
+                        left -= buffer.filled().len();
                     }
                     _ => return Poll::Ready(()),
                 }
             }
         });
-        let _too_long = tokio::time::timeout(LINGER, reading).await;
+        let _too_long = tokio::time::timeout(self.times.linger, reading).await;
+    }
+
+    /// Nothing is under way in either direction, and nothing more is waited for.
+    fn is_over(&self) -> bool {
+        self.draining.get() && self.used.get() && self.doing.get() == Doing::Idle && self.flushed.get()
     }
 
     fn wake(&self) {
@@ -141,42 +176,43 @@ impl ClientState {
         }
     }
 
-    fn enter(&self, doing: Doing, deadline: u64) {
+    /// A limit of zero means none.
+    fn enter(&self, doing: Doing, limit: Duration) {
         self.doing.set(doing);
-        self.deadline.set(deadline);
+        self.deadline.set(if limit.is_zero() { u64::MAX } else { self.after(limit) });
+        self.expired.set(false);
+    }
+
+    fn after(&self, time: Duration) -> u64 {
+        self.clock.now().0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
 /// A client's socket.
 #[derive(Debug)]
-pub(crate) struct ClientIo {
-    state: Rc<ClientState>,
-    clock: Clock,
-}
-
-impl ClientIo {
-    pub(crate) fn new(state: Rc<ClientState>, clock: Clock) -> Self {
-        Self { state, clock }
-    }
-}
+pub(crate) struct ClientIo(pub(crate) Rc<ClientState>);
 
 impl AsyncRead for ClientIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.state.expired.get() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
+        let state = &self.0;
         let before = buf.filled().len();
-        let polled = Pin::new(&mut *self.state.stream.borrow_mut()).poll_read(cx, buf);
-        let idle = self.state.doing.get() == Doing::Idle;
-        match &polled {
-            Poll::Ready(_) if idle && buf.filled().len() > before => {
-                let deadline = self.clock.now().0.saturating_add(millis(HEAD));
-                self.state.enter(Doing::Head, deadline);
+        let polled = Pin::new(&mut *state.stream.borrow_mut()).poll_read(cx, buf);
+        if polled.is_pending() {
+            if state.expired.get() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            // A request that has arrived already is served; beyond that, an idle connection is told that it ends.
-            Poll::Pending if idle && self.state.draining.get() => return Poll::Ready(Ok(())),
-            Poll::Pending => self.state.register(cx),
-            Poll::Ready(_) => {}
+            if state.is_over() {
+                return Poll::Ready(Ok(()));
+            }
+            state.register(cx);
+        } else if buf.filled().len() > before {
+            match state.doing.get() {
+                // Also when the limit passed a moment ago: a request that has arrived is served.
+                Doing::Idle => state.enter(Doing::Head, state.times.head),
+                Doing::Head if state.expired.get() => return Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                Doing::Rest => state.enter(Doing::Rest, state.idle),
+                _ => {}
+            }
         }
         polled
     }
@@ -184,7 +220,7 @@ impl AsyncRead for ClientIo {
 
 impl AsyncWrite for ClientIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut *self.state.stream.borrow_mut()).poll_write(cx, buf);
+        let polled = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf);
         self.written(cx, polled)
     }
 
@@ -193,7 +229,7 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut *self.state.stream.borrow_mut()).poll_write_vectored(cx, bufs);
+        let polled = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, bufs);
         self.written(cx, polled)
     }
 
@@ -201,35 +237,37 @@ impl AsyncWrite for ClientIo {
         true
     }
 
+    /// hyper flushes when it has written all that it had.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.state.stream.borrow_mut()).poll_flush(cx)
+        let state = &self.0;
+        if state.doing.get() != Doing::Exchange && !state.flushed.replace(true) && state.is_over() {
+            // The read that would tell hyper of the end was polled before this flush, and is not polled by itself.
+            cx.waker().wake_by_ref();
+        }
+        Pin::new(&mut *state.stream.borrow_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.state.stream.borrow_mut()).poll_shutdown(cx)
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx)
     }
 }
 
 impl ClientIo {
     fn written(&self, cx: &Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let state = &self.0;
         match &polled {
-            Poll::Pending if self.state.is_tunnel() => {}
+            Poll::Pending if state.doing.get() == Doing::Tunnel => {}
             Poll::Pending => {
-                self.state.register(cx);
-                if self.state.expired.get() {
+                if state.expired.get() {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
-                if self.state.write_deadline.get() == u64::MAX {
-                    self.state.write_deadline.set(self.clock.now().0.saturating_add(millis(WRITE_STALL)));
+                state.register(cx);
+                if state.write_deadline.get() == u64::MAX {
+                    state.write_deadline.set(state.after(state.times.write_stall));
                 }
             }
-            Poll::Ready(_) => self.state.write_deadline.set(u64::MAX),
+            Poll::Ready(_) => state.write_deadline.set(u64::MAX),
         }
         polled
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    // A limit of zero means none.
-    if duration.is_zero() { u64::MAX } else { u64::try_from(duration.as_millis()).unwrap_or(u64::MAX) }
 }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::client_io::{ClientIo, ClientState};
 use crate::exchange;
-use crate::listener::{EntryPoint, tune};
+use crate::listener::{ClientTimes, EntryPoint, Listening, tune};
 use crate::tunnel::Tunnel;
 use crate::worker::{Stage, Worker};
 
@@ -26,7 +26,8 @@ use crate::worker::{Stage, Worker};
 pub(crate) struct Connection {
     pub(crate) worker: Rc<Worker>,
     pub(crate) entry_point: Arc<EntryPoint>,
-    pub(crate) peer: SocketAddr,
+    /// The peer's address as text, and its port.
+    pub(crate) peer: (Box<str>, u16),
     pub(crate) forwarding: Forwarding,
     pub(crate) judge: RefCell<Judge>,
     pub(crate) client: Rc<ClientState>,
@@ -37,8 +38,7 @@ pub(crate) struct Connection {
 /// Accepts until told to stop, then takes what already stands in the queue: those clients have been promised service.
 pub(crate) async fn accept(
     worker: Rc<Worker>,
-    entry_point: Arc<EntryPoint>,
-    socket: std::net::TcpListener,
+    Listening { entry_point, times, socket }: Listening,
     mut stopped: watch::Receiver<Stage>,
 ) {
     let listener = match TcpListener::from_std(socket) {
@@ -50,29 +50,36 @@ pub(crate) async fn accept(
     };
     let stop = async {
         let _gone = stopped.wait_for(|stage| *stage >= Stage::Draining).await.map(|_| ());
-        tokio::time::sleep(entry_point.accept_grace).await;
+        // Whoever ends it at once waits for no grace.
+        let ended = async { drop(stopped.wait_for(|stage| *stage >= Stage::Ended).await) };
+        drop(tokio::time::timeout(entry_point.accept_grace, ended).await);
     };
     tokio::pin!(stop);
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = listener.accept() => take(&worker, &entry_point, accepted).await,
+            accepted = listener.accept() => take(&worker, &entry_point, times, accepted).await,
         }
     }
     // One turn of the loop without waiting for each connection that the kernel has completed already.
     poll_fn(|cx| {
         while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(cx) {
-            spawn(&worker, &entry_point, stream, peer);
+            spawn(&worker, &entry_point, times, stream, peer);
         }
         Poll::Ready(())
     })
     .await;
 }
 
-async fn take(worker: &Rc<Worker>, entry_point: &Arc<EntryPoint>, accepted: std::io::Result<(TcpStream, SocketAddr)>) {
+async fn take(
+    worker: &Rc<Worker>,
+    entry_point: &Arc<EntryPoint>,
+    times: ClientTimes,
+    accepted: std::io::Result<(TcpStream, SocketAddr)>,
+) {
     match accepted {
-        Ok((stream, peer)) => spawn(worker, entry_point, stream, peer),
+        Ok((stream, peer)) => spawn(worker, entry_point, times, stream, peer),
         Err(error) if is_about_one_connection(&error) => {}
         Err(error) => {
             // No descriptors or no memory: a moment of rest lets running exchanges give some back.
@@ -87,20 +94,20 @@ fn is_about_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | TimedOut)
 }
 
-fn spawn(worker: &Rc<Worker>, entry_point: &Arc<EntryPoint>, stream: TcpStream, peer: SocketAddr) {
+fn spawn(worker: &Rc<Worker>, entry_point: &Arc<EntryPoint>, times: ClientTimes, stream: TcpStream, peer: SocketAddr) {
     tune(&stream);
-    let client = ClientState::new(stream, entry_point.idle_timeout, worker.clock.now());
+    let client = ClientState::new(stream, entry_point.idle_timeout, times, worker.clock);
     let address = canonical_peer(peer);
     let connection = Rc::new(Connection {
         worker: Rc::clone(worker),
         entry_point: Arc::clone(entry_point),
-        peer: SocketAddr::new(address, peer.port()),
+        peer: (address.to_string().into(), peer.port()),
         forwarding: Forwarding::new(
             address,
             &entry_point.trust,
             false,
             entry_point.append_forwarded_for,
-            &worker.options.server_name,
+            &worker.server_name,
         ),
         judge: RefCell::new(Judge::new(
             Arc::clone(&entry_point.limits),
@@ -111,22 +118,22 @@ fn spawn(worker: &Rc<Worker>, entry_point: &Arc<EntryPoint>, stream: TcpStream, 
         client,
         tunnel: RefCell::new(None),
     });
-    let number = worker.register(&connection.client);
+    let registered = worker.register(&connection.client);
     tokio::task::spawn_local(async move {
+        let _registered = registered;
         serve(&connection).await;
-        connection.worker.forget(number);
     });
 }
 
 async fn serve(connection: &Rc<Connection>) {
-    let io = TokioIo::new(ClientIo::new(Rc::clone(&connection.client), connection.worker.clock));
+    let io = TokioIo::new(ClientIo(Rc::clone(&connection.client)));
     let shared = Rc::clone(connection);
     let service = service_fn(move |request| exchange::serve(Rc::clone(&shared), request));
     let limits = &connection.entry_point.limits;
     let served = http1::Builder::new()
         .header_read_timeout(None)
+        // A client that closes its sending half has left, as for other proxies.
         .half_close(false)
-        .pipeline_flush(true)
         .max_buf_size((limits.header_bytes + limits.target_bytes).max(8192))
         .serve_connection(io, service)
         .without_shutdown()

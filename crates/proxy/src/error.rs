@@ -42,6 +42,18 @@ pub(crate) enum ProxyError {
     BadUpgrade,
 }
 
+/// The client is gone: there is nobody to answer, and its connection ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientLeft;
+
+impl std::fmt::Display for ClientLeft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the client left before it was answered")
+    }
+}
+
+impl std::error::Error for ClientLeft {}
+
 impl ProxyError {
     /// Whose fault it is.
     pub(crate) fn side(self) -> Side {

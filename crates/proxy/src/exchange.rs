@@ -1,12 +1,11 @@
 //! One exchange from its head to its response: judged, routed, passed through middlewares, answered.
 
-use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
-use http::{Request, Response, StatusCode};
+use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE};
+use http::{Request, Response, StatusCode, response};
 use hyper::body::{Body as _, Incoming};
 use seaway_head::{Judged, RequestHead, ResponseHead, hop};
 use seaway_middleware::{Flow, Middleware};
@@ -14,31 +13,35 @@ use seaway_routing::{Route, RouteTarget};
 
 use crate::body::Source;
 use crate::connection::Connection;
-use crate::error::{ProxyError, Side};
+use crate::error::{ClientLeft, ProxyError, Side};
 use crate::forward::{self, Forwarded, Outgoing};
 use crate::internal::InternalRequest;
-use crate::record::{Trail, Way};
+use crate::record::{RoutePlace, Trail};
 use crate::response::{Flight, ResponseBody, bare, drop_framing, plain};
 use crate::retry::is_idempotent;
 use crate::tunnel::Tunnel;
 use crate::upstream::pool::Lease;
 
-/// What an exchange ends with before its flight is tied to the body.
-enum Outcome {
-    /// Made here.
-    Local(Response<Bytes>),
-    /// From a server.
-    Upstream(Response<Incoming>),
-    /// Granted by a server: bytes from now on.
-    Tunnel(Response<Bytes>, Box<(Lease, HeaderValue)>),
+/// What a client is answered, before the flight is tied to the body.
+struct Answer {
+    head: response::Parts,
+    content: Content,
 }
 
-/// Serves one request. Never fails: whatever goes wrong becomes a response.
+enum Content {
+    /// Made here.
+    Local(Bytes),
+    /// From a server.
+    Upstream(Incoming),
+    /// Granted by a server, with the token that was asked for: bytes from now on.
+    Tunnel(Box<(Lease, HeaderValue)>),
+}
+
+/// Serves one request. Whatever goes wrong becomes a response, unless there is nobody left to read it.
 pub(crate) async fn serve(
     connection: Rc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
-    connection.client.exchange_begins();
+) -> Result<Response<ResponseBody>, ClientLeft> {
     let (parts, incoming) = request.into_parts();
     let trail = Trail::begin(&parts.method, &parts.uri, parts.version, &parts.headers);
     let mut flight = Flight::begin(&connection, trail);
@@ -49,11 +52,8 @@ pub(crate) async fn serve(
         Ok(judged) => judged,
         Err(refusal) => {
             flight.trail.error = Some(refusal.reason);
-            let mut response = refusal_response(refusal.status);
-            if refusal.close {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            return Ok(finish(flight, Outcome::Local(response)));
+            let close = refusal.close || !incoming.is_end_stream();
+            return Ok(finish(flight, Answer::local(refused(refusal.status)), close));
         }
     };
     // 2 hop-by-hop headers go before Seaway's own come, so that no client can name ours away
@@ -66,26 +66,30 @@ pub(crate) async fn serve(
     let entry = snapshot.table.entry_points.get(&*connection.entry_point.name);
     let Some((entry, route)) = entry.and_then(|entry| Some((entry, entry.find(&head)?))) else {
         flight.trail.error = Some("no_route");
-        return Ok(finish(flight, Outcome::Local(not_found())));
+        let answer = Answer::local(plain(StatusCode::NOT_FOUND, "404 page not found\n"));
+        return Ok(finish(flight, answer, !incoming.is_end_stream()));
     };
     let place = place_of(&entry.routes, route);
-    flight.trail.way = Way::Route { snapshot: Rc::clone(&snapshot), route: place };
+    flight.trail.route = Some(RoutePlace { snapshot: Rc::clone(&snapshot), route: place });
     flight.trail.logged = route.access_log;
 
     // 4 middlewares, request side
-    let (mut outcome, passed) = match pass(&route.chain, &mut head) {
+    let passed = pass(&route.chain, &mut head);
+    // An answer of ours leaves a body unread; what follows on the connection would be taken for it.
+    let mut close = !incoming.is_end_stream();
+    let (mut answer, passed) = match passed {
         Err((passed, answer)) => {
             flight.trail.error = Some(answer.reason);
             let mut response = bare(answer.status, answer.body);
             response.headers_mut().extend(answer.headers);
-            (Outcome::Local(response), passed)
+            (Answer::local(response), passed)
         }
         // 5 the service
         Ok(()) => {
-            let outcome = match &route.target {
+            let answer = match &route.target {
                 RouteTarget::Quarantined(code) => {
                     flight.trail.error = Some("quarantined");
-                    Outcome::Local(quarantined(*code))
+                    Answer::local(quarantined(*code))
                 }
                 RouteTarget::Internal(service) => {
                     flight.trail.logged &= connection.worker.options.log_internals;
@@ -95,28 +99,42 @@ pub(crate) async fn serve(
                         path: head.target.path().to_owned(),
                         query: head.target.query().map(str::to_owned),
                     };
-                    Outcome::Local(connection.worker.options.internal.call(request).await)
+                    Answer::local(connection.worker.options.internal.call(request).await)
                 }
                 RouteTarget::Service(service) => {
-                    let idempotent = is_idempotent(&head.method);
                     let source = (!incoming.is_end_stream())
-                        .then(|| Source::new(incoming, idempotent, connection.entry_point.read_timeout));
+                        .then(|| Source::new(incoming, &connection.client, connection.entry_point.read_timeout));
                     flight.hold_source(source.clone());
+                    let idempotent = is_idempotent(&head.method);
                     let outgoing = Outgoing { head, source, upgrade, idempotent };
-                    let forwarded =
-                        forward::forward(&connection, &mut flight, &snapshot, place, *service, outgoing).await;
-                    answer(&mut flight, forwarded)
+                    match forward::forward(&connection, &mut flight, &snapshot, *service, outgoing).await {
+                        Ok(forwarded) => {
+                            close = false;
+                            Answer::upstream(&mut flight, forwarded)
+                        }
+                        Err(failed) => {
+                            flight.trail.error = Some(failed.error.as_str());
+                            flight.trail.lost = failed.lost;
+                            if failed.error == ProxyError::ClientGone {
+                                return Err(ClientLeft);
+                            }
+                            close = failed.error.side() == Side::Client || flight.has_unread_body();
+                            let mut response = failure(failed.error);
+                            add_cookie(response.headers_mut(), failed.set_cookie);
+                            Answer::local(response)
+                        }
+                    }
                 }
             };
-            (outcome, route.chain.len())
+            (answer, route.chain.len())
         }
     };
     // 6 middlewares, response side, from the innermost that saw the request outwards
     for middleware in route.chain.iter().take(passed).rev() {
-        outcome.rewrite(middleware);
+        answer.rewrite(middleware);
     }
     drop(snapshot);
-    Ok(finish(flight, outcome))
+    Ok(finish(flight, answer, close))
 }
 
 /// Runs the request hooks. A middleware that answers gives how many had passed before it.
@@ -129,126 +147,82 @@ fn pass(chain: &[Arc<Middleware>], head: &mut RequestHead) -> Result<(), (usize,
     Ok(())
 }
 
-/// Turns what came of forwarding into a response.
-fn answer(flight: &mut Flight, forwarded: Result<Forwarded, forward::Failed>) -> Outcome {
-    match forwarded {
-        Ok(Forwarded { mut response, lease, set_cookie, upgrade }) => {
-            flight.trail.origin_status = Some(response.status());
-            hop::strip_response(response.headers_mut());
-            add_cookie(&mut response, set_cookie);
-            match upgrade {
-                Some(token) => Outcome::Tunnel(response.map(|_| Bytes::new()), Box::new((lease, token))),
-                None => {
-                    flight.hold_lease(lease);
-                    Outcome::Upstream(response)
-                }
-            }
-        }
-        Err(failed) => {
-            flight.trail.error = Some(failed.error.as_str());
-            flight.trail.lost = failed.lost;
-            let mut response = error_response(failed.error);
-            if failed.error.side() == Side::Client {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            add_cookie(&mut response, failed.set_cookie);
-            Outcome::Local(response)
-        }
+impl Answer {
+    fn local(response: Response<Bytes>) -> Self {
+        let (head, body) = response.into_parts();
+        Self { head, content: Content::Local(body) }
     }
-}
 
-impl Outcome {
+    fn upstream(flight: &mut Flight, forwarded: Forwarded) -> Self {
+        let Forwarded { response, lease, set_cookie, upgrade } = forwarded;
+        let (mut head, incoming) = response.into_parts();
+        flight.trail.origin_status = Some(head.status);
+        hop::strip_response(&mut head.headers);
+        add_cookie(&mut head.headers, set_cookie);
+        let content = match upgrade {
+            Some(token) => Content::Tunnel(Box::new((lease, token))),
+            None => {
+                flight.hold_lease(lease);
+                Content::Upstream(incoming)
+            }
+        };
+        Self { head, content }
+    }
+
     fn rewrite(&mut self, middleware: &Middleware) {
-        let mut status = self.status();
-        middleware.on_response(&mut ResponseHead { status: &mut status, headers: self.headers_mut() });
-        match self {
-            Self::Local(response) => *response.status_mut() = status,
-            Self::Upstream(response) => *response.status_mut() = status,
-            // A tunnel has been granted: its status is not a middleware's to change.
-            Self::Tunnel(..) => {}
-        }
-    }
-
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Local(response) | Self::Tunnel(response, _) => response.status(),
-            Self::Upstream(response) => response.status(),
-        }
-    }
-
-    fn headers_mut(&mut self) -> &mut HeaderMap {
-        match self {
-            Self::Local(response) | Self::Tunnel(response, _) => response.headers_mut(),
-            Self::Upstream(response) => response.headers_mut(),
+        let mut status = self.head.status;
+        middleware.on_response(&mut ResponseHead { status: &mut status, headers: &mut self.head.headers });
+        // A tunnel has been granted: that is not a middleware's to change.
+        if !matches!(self.content, Content::Tunnel(_)) {
+            self.head.status = status;
         }
     }
 }
 
 /// Ties the flight to the body, so that everything is settled when the last byte is out.
-fn finish(mut flight: Flight, mut outcome: Outcome) -> Response<ResponseBody> {
-    if flight.connection().worker.is_draining() {
-        outcome.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+fn finish(mut flight: Flight, answer: Answer, close: bool) -> Response<ResponseBody> {
+    let Answer { mut head, content } = answer;
+    flight.trail.status = Some(head.status);
+    if close || flight.connection.worker.is_draining() {
+        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    match outcome {
-        Outcome::Local(response) => {
-            flight.trail.status = response.status();
-            clear_default_error(&mut flight);
+    let body = match content {
+        Content::Local(data) => {
             flight.leave_server();
-            let (parts, data) = response.into_parts();
             let data = (!data.is_empty()).then_some(data);
-            Response::from_parts(parts, ResponseBody::Fixed { data, flight: Some(Box::new(flight)) })
+            ResponseBody::Fixed { data, flight: Some(Box::new(flight)) }
         }
-        Outcome::Upstream(response) => {
-            flight.trail.status = response.status();
-            clear_default_error(&mut flight);
-            let (parts, incoming) = response.into_parts();
-            Response::from_parts(parts, ResponseBody::Upstream { incoming, flight: Some(Box::new(flight)) })
-        }
-        Outcome::Tunnel(mut response, tunnel) => {
-            flight.trail.status = response.status();
-            clear_default_error(&mut flight);
+        Content::Upstream(incoming) => ResponseBody::Upstream { incoming, flight: Some(Box::new(flight)) },
+        Content::Tunnel(granted) => {
+            let (lease, token) = *granted;
+            drop_framing(&mut head.headers);
+            head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            head.headers.insert(UPGRADE, token);
             flight.unpin();
-            let headers = response.headers_mut();
-            drop_framing(headers);
-            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            let (lease, token) = *tunnel;
-            headers.insert(http::header::UPGRADE, token);
-            let connection = flight.connection();
+            let connection = Rc::clone(&flight.connection);
             *connection.tunnel.borrow_mut() = Some(Tunnel { lease, flight });
-            response.map(|_| ResponseBody::Fixed { data: None, flight: None })
+            ResponseBody::Fixed { data: None, flight: None }
         }
-    }
+    };
+    Response::from_parts(head, body)
 }
 
-/// An exchange begins as one whose client left; once there is an answer that is no longer so.
-fn clear_default_error(flight: &mut Flight) {
-    if flight.trail.error == Some(ProxyError::ClientGone.as_str())
-        && flight.trail.status != ProxyError::ClientGone.status()
-    {
-        flight.trail.error = None;
-    }
-}
-
-fn add_cookie<B>(response: &mut Response<B>, cookie: Option<HeaderValue>) {
+fn add_cookie(headers: &mut HeaderMap, cookie: Option<HeaderValue>) {
     if let Some(cookie) = cookie {
-        response.headers_mut().append(http::header::SET_COOKIE, cookie);
+        headers.append(SET_COOKIE, cookie);
     }
 }
 
-fn refusal_response(status: StatusCode) -> Response<Bytes> {
+fn refused(status: StatusCode) -> Response<Bytes> {
     let mut response = match status {
         StatusCode::NO_CONTENT => bare(status, ""),
         _ => plain(status, status.canonical_reason().unwrap_or("Bad Request")),
     };
-    if status == StatusCode::METHOD_NOT_ALLOWED {
+    if matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NO_CONTENT) {
         let allow = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
-        response.headers_mut().insert(http::header::ALLOW, allow);
+        response.headers_mut().insert(ALLOW, allow);
     }
     response
-}
-
-fn not_found() -> Response<Bytes> {
-    plain(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
 fn quarantined(code: seaway_config::Code) -> Response<Bytes> {
@@ -257,20 +231,18 @@ fn quarantined(code: seaway_config::Code) -> Response<Bytes> {
     response
 }
 
-fn error_response(error: ProxyError) -> Response<Bytes> {
+fn failure(error: ProxyError) -> Response<Bytes> {
     match error {
         ProxyError::NoServer | ProxyError::NoResources => {
             let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "no available server\n");
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
-        ProxyError::ClientGone => bare(error.status(), "Client Closed Request"),
         _ => bare(error.status(), error.status().canonical_reason().unwrap_or("Bad Gateway")),
     }
 }
 
 /// The place of a route in the slice that it was found in.
 fn place_of(routes: &[Route], route: &Route) -> usize {
-    let offset = std::ptr::from_ref(route).addr().wrapping_sub(routes.as_ptr().addr());
-    offset / size_of::<Route>()
+    routes.element_offset(route).unwrap_or(usize::MAX)
 }

@@ -1,9 +1,9 @@
 //! Sending a request to a server of its service: picked, connected, sent, and sent again where that is safe.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
@@ -14,9 +14,10 @@ use seaway_routing::{Server, Service};
 
 use crate::body::{RequestBody, Source};
 use crate::connection::Connection;
-use crate::error::ProxyError;
+use crate::error::{ProxyError, Side};
+use crate::framing;
 use crate::hold::Place;
-use crate::record::Way;
+use crate::record::ServerPlace;
 use crate::response::Flight;
 use crate::upstream::connect::connect;
 use crate::upstream::pool::Lease;
@@ -61,7 +62,7 @@ enum Attempt {
     Answered(Response<Incoming>, Lease),
     /// The connection could not be made.
     NotConnected(ProxyError),
-    /// Nothing of the request was handed to the server.
+    /// The server never had a byte of the request.
     Unreached {
         pooled: bool,
         error: ProxyError,
@@ -80,8 +81,7 @@ enum Attempt {
 pub(crate) async fn forward(
     connection: &Rc<Connection>,
     flight: &mut Flight,
-    route_snapshot: &Rc<Snapshot>,
-    route: usize,
+    routed: &Rc<Snapshot>,
     service: usize,
     mut outgoing: Outgoing,
 ) -> Result<Forwarded, Failed> {
@@ -90,7 +90,7 @@ pub(crate) async fn forward(
     if outgoing.head.append_forwarded_for {
         connection.forwarding.finish(&mut outgoing.head.headers);
     }
-    let mut snapshot = Rc::clone(route_snapshot);
+    let mut snapshot = Rc::clone(routed);
     let mut place = service;
     let mut tried = Tried::default();
     // The server whose pooled connection had gone stale: the next try on it gets a new one.
@@ -99,61 +99,52 @@ pub(crate) async fn forward(
     let mut last = Failed::new(ProxyError::NoServer);
     loop {
         let Some(service) = snapshot.table.services.get(place) else { return Err(last) };
-        let replayable = outgoing.is_replayable();
-        let repeatable = outgoing.idempotent && replayable && !repeated;
+        if !outgoing.is_replayable() {
+            return Err(last);
+        }
+        let repeatable = outgoing.idempotent && !repeated;
         let want = if repeatable { Want::LastResort } else { Want::Ready };
         let picked = match service.pick(&outgoing.head.headers, &tried, want) {
             Pick::Server(picked) => picked,
-            Pick::None(_) => {
-                if !replayable {
-                    return Err(last);
+            // Nothing to send it to: wait for a server, then begin again.
+            Pick::None(_) => match wait(connection, flight, &snapshot, place).await {
+                Waited::Found(table, at) => {
+                    (snapshot, place, tried, stale) = (table, at, Tried::default(), None);
+                    continue;
                 }
-                // 1 nothing to send it to: wait for a server, then begin again
-                let Some(found) = wait(connection, flight, &snapshot, place).await else { return Err(last) };
-                (snapshot, place) = found;
-                tried = Tried::default();
-                stale = None;
-                continue;
-            }
+                Waited::InVain => return Err(Failed { lost: last.lost, ..Failed::new(ProxyError::NoServer) }),
+                Waited::NotAtAll => return Err(last),
+            },
         };
         let Some(server) = service.servers.get(picked.index) else { return Err(last) };
         flight.trail.attempts += 1;
         flight.trail.sticky = picked.sticky;
-        flight.trail.way = Way::Server {
-            snapshot: Rc::clone(route_snapshot),
-            route,
-            service_snapshot: Rc::clone(&snapshot),
-            service: place,
-            server: picked.index,
-        };
-        flight.enter_server();
-        let cookie =
-            || picked.set_cookie.then(|| service.sticky.as_ref().map(|s| s.set_cookie(picked.index).clone())).flatten();
-        let Some(body) = outgoing.body() else { return Err(last) };
-        let Some(request) = outgoing.request(service, server, body) else {
+        flight.enter_server(ServerPlace { snapshot: Rc::clone(&snapshot), service: place, server: picked.index });
+        let sticky = service.sticky.as_ref().filter(|_| picked.set_cookie);
+        let set_cookie = sticky.map(|cookie| cookie.set_cookie(picked.index).clone());
+        let Some(request) = outgoing.request(service, server) else {
             return Err(Failed::new(ProxyError::BadResponse));
         };
         let id = server.state.id();
-        let began = std::time::Instant::now();
+        flight.trail.sent = Some(Instant::now());
         let fresh = outgoing.upgrade.is_some() || stale == Some(id);
-        let attempt = send(connection, server, request, &outgoing, fresh, !repeatable).await;
-        flight.trail.origin_duration = began.elapsed();
-        match attempt {
-            Attempt::Answered(response, lease) => {
-                let asked = outgoing.upgrade.take();
-                let upgrade = match (response.status() == StatusCode::SWITCHING_PROTOCOLS, asked) {
-                    (false, _) => None,
-                    (true, Some(token)) if upgrade::granted(&token, response.headers()) => Some(token),
-                    (true, _) => return Err(Failed { set_cookie: cookie(), ..Failed::new(ProxyError::BadUpgrade) }),
+        match send(connection, server, request, &outgoing, fresh, !repeatable).await {
+            Attempt::Answered(mut response, mut lease) => {
+                let checked = framing::check(&outgoing.head.method, &mut response).and_then(|reusable| {
+                    lease.spoiled |= !reusable;
+                    granted(outgoing.upgrade.take(), &response)
+                });
+                return match checked {
+                    Ok(upgrade) => Ok(Forwarded { response, lease, set_cookie, upgrade }),
+                    Err(error) => Err(Failed { error, lost: true, set_cookie }),
                 };
-                return Ok(Forwarded { response, lease, set_cookie: cookie(), upgrade });
             }
             Attempt::NotConnected(error) => {
                 if error != ProxyError::NoResources {
                     suspect(connection, service, server);
                 }
                 tried.insert(server);
-                last = Failed { set_cookie: cookie(), ..Failed::new(error) };
+                last = Failed { error, lost: false, set_cookie };
             }
             Attempt::Unreached { pooled, error } => {
                 if pooled && stale != Some(id) {
@@ -161,13 +152,12 @@ pub(crate) async fn forward(
                 } else {
                     tried.insert(server);
                 }
-                last = Failed { error, lost: !outgoing.is_replayable(), set_cookie: cookie() };
+                last = Failed { error, lost: !outgoing.is_replayable(), set_cookie };
             }
             Attempt::Broken { pooled, answered, error } => {
-                last = Failed { error, lost: true, set_cookie: cookie() };
+                last = Failed { error, lost: true, set_cookie };
                 let again = !answered
-                    && !repeated
-                    && outgoing.idempotent
+                    && repeatable
                     && outgoing.is_replayable()
                     && worker.budget.borrow_mut().take(worker.clock.now());
                 if !again {
@@ -181,7 +171,9 @@ pub(crate) async fn forward(
                     tried.insert(server);
                 }
             }
-            Attempt::Final(error) => return Err(Failed { set_cookie: cookie(), ..Failed::new(error) }),
+            Attempt::Final(error) => {
+                return Err(Failed { error, lost: error.side() == Side::Upstream, set_cookie });
+            }
         }
         flight.leave_server();
     }
@@ -208,18 +200,11 @@ async fn send(
         },
     };
     lease.wire.begin();
-    let answered = lease.sender.try_send_request(request);
-    let answered = if options.response_header_timeout.is_zero() {
-        answered.await
-    } else {
-        match tokio::time::timeout(options.response_header_timeout, answered).await {
-            Ok(answered) => answered,
-            Err(_) => return Attempt::Final(ProxyError::ResponseTimeout),
-        }
-    };
-    let mut failure = match answered {
-        Ok(response) => return Attempt::Answered(response, lease),
-        Err(failure) => failure,
+    let answer = lease.sender.try_send_request(request);
+    let mut failure = match outgoing.head_in_time(options.response_header_timeout, answer).await {
+        Some(Ok(response)) => return Attempt::Answered(response, lease),
+        Some(Err(failure)) => failure,
+        None => return Attempt::Final(ProxyError::ResponseTimeout),
     };
     if let Some(fault) = outgoing.source.as_ref().and_then(|source| source.fault()) {
         return Attempt::Final(fault);
@@ -243,6 +228,15 @@ async fn send(
     Attempt::Broken { pooled, answered: wire.answered(), error: kind }
 }
 
+/// The upgrade that this response grants. A 101 that was not asked for, or for something else, is an error.
+fn granted(asked: Option<HeaderValue>, response: &Response<Incoming>) -> Result<Option<HeaderValue>, ProxyError> {
+    match asked {
+        _ if response.status() != StatusCode::SWITCHING_PROTOCOLS => Ok(None),
+        Some(token) if upgrade::granted(&token, response.headers()) => Ok(Some(token)),
+        _ => Err(ProxyError::BadUpgrade),
+    }
+}
+
 /// Nobody answers at its address, whatever was last heard: it takes no more requests until its port accepts again.
 fn suspect(connection: &Rc<Connection>, service: &Service, server: &Server) {
     if server.state.is_ready() {
@@ -253,28 +247,32 @@ fn suspect(connection: &Rc<Connection>, service: &Service, server: &Server) {
     }
 }
 
-/// Waits until the service has a server that takes requests. Gives the table and the service's place in it.
-async fn wait(
-    connection: &Rc<Connection>,
-    flight: &mut Flight,
-    snapshot: &Rc<Snapshot>,
-    place: usize,
-) -> Option<(Rc<Snapshot>, usize)> {
+/// What waiting for a server came to.
+enum Waited {
+    /// The table in which there is one, and the service's place in it.
+    Found(Rc<Snapshot>, usize),
+    /// The time was over, or the service has left the table.
+    InVain,
+    /// There is no reason to expect one soon, or no place to wait at.
+    NotAtAll,
+}
+
+/// Waits until the service has a server that takes requests.
+async fn wait(connection: &Rc<Connection>, flight: &mut Flight, snapshot: &Rc<Snapshot>, place: usize) -> Waited {
     let worker = &connection.worker;
     let mut changed = worker.options.published.subscribe();
-    let service = snapshot.table.services.get(place)?;
-    let name = service.name.clone();
-    let state = std::sync::Arc::clone(&service.state);
+    let Some(service) = snapshot.table.services.get(place) else { return Waited::NotAtAll };
     let recently = service.had_ready_within(REMEMBERED, worker.clock.now());
     if worker.hold.timeout.is_zero() || service.admitted() > 0 || !recently {
-        return None;
+        return Waited::NotAtAll;
     }
-    let _place = Place::take(&state, worker.hold)?;
-    let began = std::time::Instant::now();
+    let Some(_place) = Place::take(&service.state, worker.hold) else { return Waited::NotAtAll };
+    let name = &service.name;
+    let began = Instant::now();
     let found = tokio::time::timeout(worker.hold.timeout.saturating_sub(flight.trail.held), async {
         loop {
             let snapshot = worker.snapshot();
-            let place = snapshot.table.services.iter().position(|s| s.name == name)?;
+            let place = snapshot.table.services.iter().position(|s| s.name == *name)?;
             if snapshot.table.services.get(place)?.admitted() > 0 {
                 return Some((snapshot, place));
             }
@@ -284,7 +282,10 @@ async fn wait(
     })
     .await;
     flight.trail.held += began.elapsed();
-    found.ok().flatten()
+    match found {
+        Ok(Some((snapshot, place))) => Waited::Found(snapshot, place),
+        _ => Waited::InVain,
+    }
 }
 
 impl Outgoing {
@@ -293,15 +294,13 @@ impl Outgoing {
         self.source.as_ref().is_none_or(|source| source.is_whole())
     }
 
-    fn body(&self) -> Option<RequestBody> {
-        match &self.source {
-            None => Some(RequestBody::Empty),
-            Some(source) => source.attempt(),
-        }
-    }
-
-    /// The request as the server gets it: rebuilt from the judged head.
-    fn request(&self, service: &Service, server: &Server, body: RequestBody) -> Option<Request<RequestBody>> {
+    /// The request as the server gets it: rebuilt from the judged head. `None` if the body cannot be sent any more, or
+    /// the server's base path makes no target.
+    fn request(&self, service: &Service, server: &Server) -> Option<Request<RequestBody>> {
+        let body = match &self.source {
+            None => RequestBody::Empty,
+            Some(source) => source.attempt()?,
+        };
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();
         *request.version_mut() = Version::HTTP_11;
@@ -309,8 +308,15 @@ impl Outgoing {
         let headers = request.headers_mut();
         headers.clone_from(&self.head.headers);
         headers.remove(EXPECT);
-        if self.source.is_none() && self.head.method.is_safe() {
-            headers.remove(CONTENT_LENGTH);
+        match &self.source {
+            // Without it hyper would take a GET for one without a body.
+            Some(source) if !source.has_length() => {
+                headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+            None if self.head.method.is_safe() => {
+                headers.remove(CONTENT_LENGTH);
+            }
+            _ => {}
         }
         if !service.pass_host_header || !headers.contains_key(HOST) {
             headers.insert(HOST, server.host_value.clone());
@@ -320,6 +326,29 @@ impl Outgoing {
             headers.insert(UPGRADE, token.clone());
         }
         Some(request)
+    }
+
+    /// Awaits a response head for `limit`, zero for ever, counted from the end of the request's body. `None` when the
+    /// time is over.
+    async fn head_in_time<T>(&self, limit: Duration, answer: impl Future<Output = T>) -> Option<T> {
+        if limit.is_zero() {
+            return Some(answer.await);
+        }
+        let mut answer = std::pin::pin!(answer);
+        let mut wait = limit;
+        loop {
+            if let Ok(answer) = tokio::time::timeout(wait, answer.as_mut()).await {
+                return Some(answer);
+            }
+            let since = match &self.source {
+                None => limit,
+                Some(source) => source.ended_at().map_or(Duration::ZERO, |at| at.elapsed()),
+            };
+            wait = limit.saturating_sub(since);
+            if wait.is_zero() {
+                return None;
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod connection;
 mod error;
 mod exchange;
 mod forward;
+mod framing;
 pub mod health;
 mod hold;
 pub mod internal;
@@ -22,5 +23,5 @@ mod upstream;
 mod worker;
 
 pub use internal::{Internal, InternalRequest};
-pub use listener::{Bound, EntryPoint, bind};
+pub use listener::{Bound, ClientTimes, EntryPoint, bind};
 pub use worker::{Clock, Proxy, ProxyOptions};

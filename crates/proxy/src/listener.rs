@@ -33,6 +33,23 @@ pub struct EntryPoint {
     pub grace: Duration,
 }
 
+/// Time limits of client connections that are no options.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientTimes {
+    /// How long a request head may take in all, and a new connection to send its first byte.
+    pub head: Duration,
+    /// How long a response may make no progress because the client does not read.
+    pub write_stall: Duration,
+    /// How long a client that is being left is still read from, so that it can read what was sent last.
+    pub linger: Duration,
+}
+
+impl Default for ClientTimes {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(10), write_stall: Duration::from_secs(60), linger: Duration::from_secs(1) }
+    }
+}
+
 /// An entry point that listens.
 #[derive(Debug)]
 pub struct Bound {
@@ -40,7 +57,17 @@ pub struct Bound {
     pub entry_point: Arc<EntryPoint>,
     /// The address in force: port 0 has become a real one.
     pub address: SocketAddr,
+    /// Time limits of its connections.
+    pub times: ClientTimes,
     pub(crate) sockets: Vec<std::net::TcpListener>,
+}
+
+/// One worker's share of an entry point.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) entry_point: Arc<EntryPoint>,
+    pub(crate) times: ClientTimes,
+    pub(crate) socket: std::net::TcpListener,
 }
 
 /// Listens on every entry point, once for each worker. The error comes with the place of the entry point that failed.
@@ -48,7 +75,10 @@ pub fn bind(entry_points: Vec<EntryPoint>, workers: usize) -> Result<Vec<Bound>,
     let mut all = Vec::new();
     for (place, entry_point) in entry_points.into_iter().enumerate() {
         match bind_one(entry_point.address, workers.max(1)) {
-            Ok((address, sockets)) => all.push(Bound { entry_point: Arc::new(entry_point), address, sockets }),
+            Ok((address, sockets)) => {
+                let times = ClientTimes::default();
+                all.push(Bound { entry_point: Arc::new(entry_point), address, times, sockets });
+            }
             Err(error) => return Err((place, error)),
         }
     }

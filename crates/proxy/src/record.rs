@@ -1,12 +1,14 @@
 //! What an exchange leaves behind for the access log.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 use seaway_routing::sticky::Verdict;
+use seaway_routing::{Server, ServerState, Service};
 use seaway_telemetry::Record;
 
 use crate::connection::Connection;
@@ -15,28 +17,51 @@ use crate::worker::Snapshot;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Where an exchange was sent, by places in a table, or by name once it must not pin one.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Way {
-    /// Nothing was found yet.
-    #[default]
-    None,
-    /// A route.
-    Route { snapshot: Rc<Snapshot>, route: usize },
-    /// A route and a server; the server may stand in a newer table than the route.
-    Server { snapshot: Rc<Snapshot>, route: usize, service_snapshot: Rc<Snapshot>, service: usize, server: usize },
-    /// The names alone.
-    Names(Box<Names>),
+/// A route, by its place in a table.
+#[derive(Clone, Debug)]
+pub(crate) struct RoutePlace {
+    pub(crate) snapshot: Rc<Snapshot>,
+    pub(crate) route: usize,
 }
 
-/// Names that pin no table.
+/// A server, by its place in a table: perhaps a newer one than the route's.
 #[derive(Clone, Debug)]
-pub(crate) struct Names {
-    router: Box<str>,
-    service: Box<str>,
-    server: Box<str>,
-    url: Box<str>,
-    address: Box<str>,
+pub(crate) struct ServerPlace {
+    pub(crate) snapshot: Rc<Snapshot>,
+    pub(crate) service: usize,
+    pub(crate) server: usize,
+}
+
+impl ServerPlace {
+    /// What is known of the server.
+    pub(crate) fn state(&self) -> Option<&Arc<ServerState>> {
+        Some(&self.find()?.1.state)
+    }
+
+    fn find(&self) -> Option<(&Service, &Server)> {
+        let service = self.snapshot.table.services.get(self.service)?;
+        Some((service, service.servers.get(self.server)?))
+    }
+}
+
+/// Names of what an exchange went through.
+#[derive(Clone, Copy, Debug, Default)]
+struct Names<'a> {
+    router: Option<&'a str>,
+    service: Option<&'a str>,
+    server: Option<&'a str>,
+    url: Option<&'a str>,
+    address: Option<&'a str>,
+}
+
+/// The same, of a tunnel: it may live for weeks and must pin no table.
+#[derive(Debug)]
+struct OwnedNames {
+    router: Option<Box<str>>,
+    service: Option<Box<str>>,
+    server: Option<Box<str>>,
+    url: Option<Box<str>>,
+    address: Option<Box<str>>,
 }
 
 /// The trail of one exchange.
@@ -49,8 +74,11 @@ pub(crate) struct Trail {
     target: Option<PathAndQuery>,
     host: Option<HeaderValue>,
     forwarded_for: Option<HeaderValue>,
-    pub(crate) way: Way,
-    pub(crate) status: StatusCode,
+    names: Option<Box<OwnedNames>>,
+    pub(crate) route: Option<RoutePlace>,
+    pub(crate) server: Option<ServerPlace>,
+    /// What the client was answered; `None` when it left before.
+    pub(crate) status: Option<StatusCode>,
     pub(crate) attempts: u32,
     pub(crate) sticky: Verdict,
     pub(crate) held: Duration,
@@ -59,13 +87,14 @@ pub(crate) struct Trail {
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
     pub(crate) origin_status: Option<StatusCode>,
-    pub(crate) origin_duration: Duration,
+    /// When the last attempt began.
+    pub(crate) sent: Option<Instant>,
     /// Written to the log at all.
     pub(crate) logged: bool,
 }
 
 impl Trail {
-    /// Begins when the head has been read. An exchange that is dropped before it is answered was left by its client.
+    /// Begins when the head has been read.
     pub(crate) fn begin(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Self {
         Self {
             began: Instant::now(),
@@ -75,17 +104,19 @@ impl Trail {
             target: uri.path_and_query().cloned(),
             host: headers.get(HOST).cloned(),
             forwarded_for: None,
-            way: Way::None,
-            status: ProxyError::ClientGone.status(),
+            names: None,
+            route: None,
+            server: None,
+            status: None,
             attempts: 0,
             sticky: Verdict::None,
             held: Duration::ZERO,
-            error: Some(ProxyError::ClientGone.as_str()),
+            error: None,
             lost: false,
             request_bytes: 0,
             response_bytes: 0,
             origin_status: None,
-            origin_duration: Duration::ZERO,
+            sent: None,
             logged: true,
         }
     }
@@ -97,84 +128,85 @@ impl Trail {
 
     /// Lets go of all tables.
     pub(crate) fn unpin(&mut self, entry_point: &str) {
-        let names = self.with_names(entry_point, |router, service, server| Names {
-            router: router.unwrap_or_default().into(),
-            service: service.unwrap_or_default().into(),
-            server: server.map_or("", |s| s.0).into(),
-            url: server.map_or("", |s| s.1).into(),
-            address: server.map_or("", |s| s.2).into(),
-        });
-        self.way = Way::Names(Box::new(names));
+        let names = self.names(entry_point);
+        let own = |name: Option<&str>| name.map(Box::from);
+        let names = OwnedNames {
+            router: own(names.router),
+            service: own(names.service),
+            server: own(names.server),
+            url: own(names.url),
+            address: own(names.address),
+        };
+        (self.names, self.route, self.server) = (Some(Box::new(names)), None, None);
     }
 
     /// Writes the exchange to the worker's lane.
-    pub(crate) fn write(&self, connection: &Rc<Connection>, requests: u64) {
+    pub(crate) fn write(&self, connection: &Connection, requests: u64) {
         if !self.logged {
             return;
         }
         connection.worker.log(|lane| {
             let entry_point = &connection.entry_point.name;
-            let peer = connection.peer.ip().to_string();
-            self.with_names(entry_point, |router, service, server| {
-                lane.write(&Record {
-                    start: self.wall,
-                    duration: self.began.elapsed(),
-                    status: self.status.as_u16(),
-                    method: self.method.as_str(),
-                    host: text(self.host.as_ref()).unwrap_or_default(),
-                    path_and_query: self.target.as_ref().map_or("/", PathAndQuery::as_str),
-                    protocol: if self.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
-                    scheme: "http",
-                    client_host: &peer,
-                    client_port: connection.peer.port(),
-                    forwarded_for: text(self.forwarded_for.as_ref()),
-                    user: None,
-                    // Request headers are dropped from the log by default, these two as well.
-                    referer: None,
-                    user_agent: None,
-                    router,
-                    service,
-                    server_name: server.map(|s| s.0),
-                    server_url: server.map(|s| s.1),
-                    server_address: server.map(|s| s.2),
-                    request_bytes: self.request_bytes,
-                    response_bytes: self.response_bytes,
-                    origin_status: self.origin_status.map(|s| s.as_u16()),
-                    origin_duration: self.origin_duration,
-                    attempts: self.attempts,
-                    sticky: self.sticky.as_str(),
-                    sticky_reason: self.sticky.reason(),
-                    strategy: "wrr",
-                    held: self.held,
-                    error: self.error,
-                    lost: self.lost,
-                    request_count: requests,
-                    entry_point,
-                });
+            let names = self.names(entry_point);
+            let (client_host, client_port) = &connection.peer;
+            lane.write(&Record {
+                start: self.wall,
+                duration: self.began.elapsed(),
+                status: self.status.unwrap_or_else(|| ProxyError::ClientGone.status()).as_u16(),
+                method: self.method.as_str(),
+                host: text(self.host.as_ref()).unwrap_or_default(),
+                path_and_query: self.target.as_ref().map_or("/", PathAndQuery::as_str),
+                protocol: if self.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
+                scheme: "http",
+                client_host,
+                client_port: *client_port,
+                forwarded_for: text(self.forwarded_for.as_ref()),
+                user: None,
+                // Request headers are dropped from the log by default, these two as well.
+                referer: None,
+                user_agent: None,
+                router: names.router,
+                service: names.service,
+                server_name: names.server,
+                server_url: names.url,
+                server_address: names.address,
+                request_bytes: self.request_bytes,
+                response_bytes: self.response_bytes,
+                origin_status: self.origin_status.map(|s| s.as_u16()),
+                origin_duration: self.sent.map(|sent| sent.elapsed()).unwrap_or_default(),
+                attempts: self.attempts,
+                sticky: self.sticky.as_str(),
+                sticky_reason: self.sticky.reason(),
+                strategy: "wrr",
+                held: self.held,
+                error: self.error.or_else(|| self.status.is_none().then(|| ProxyError::ClientGone.as_str())),
+                lost: self.lost,
+                request_count: requests,
+                entry_point,
             });
         });
     }
 
-    fn with_names<T>(
-        &self,
-        entry_point: &str,
-        f: impl FnOnce(Option<&str>, Option<&str>, Option<(&str, &str, &str)>) -> T,
-    ) -> T {
-        match &self.way {
-            Way::None => f(None, None, None),
-            Way::Route { snapshot, route } => f(snapshot.route_name(entry_point, *route), None, None),
-            Way::Server { snapshot, route, service_snapshot, service, server } => {
-                let service = service_snapshot.table.services.get(*service);
-                let server = service.and_then(|s| s.servers.get(*server));
-                f(
-                    snapshot.route_name(entry_point, *route),
-                    service.map(|s| &*s.label),
-                    server.map(|s| (&*s.name, &*s.url, &*s.address_text)),
-                )
-            }
-            Way::Names(names) => {
-                f(Some(&names.router), Some(&names.service), Some((&names.server, &names.url, &names.address)))
-            }
+    fn names(&self, entry_point: &str) -> Names<'_> {
+        if let Some(names) = &self.names {
+            return Names {
+                router: names.router.as_deref(),
+                service: names.service.as_deref(),
+                server: names.server.as_deref(),
+                url: names.url.as_deref(),
+                address: names.address.as_deref(),
+            };
+        }
+        let router = self.route.as_ref().and_then(|r| r.snapshot.route_name(entry_point, r.route));
+        match self.server.as_ref().and_then(ServerPlace::find) {
+            None => Names { router, ..Names::default() },
+            Some((service, server)) => Names {
+                router,
+                service: Some(&service.label),
+                server: Some(&server.name),
+                url: Some(&server.url),
+                address: Some(&server.address_text),
+            },
         }
     }
 }

@@ -14,65 +14,47 @@ use seaway_routing::ServerState;
 
 use crate::body::Source;
 use crate::connection::Connection;
-use crate::record::{Trail, Way};
+use crate::record::{ServerPlace, Trail};
 use crate::upstream::pool::Lease;
 
 /// One exchange under way. Whatever happens to it, dropping it settles everything exactly once: the in-flight count,
 /// the borrowed connection, the log line, the client's idle limit.
 pub(crate) struct Flight {
-    connection: Rc<Connection>,
+    pub(crate) connection: Rc<Connection>,
     pub(crate) trail: Trail,
-    /// Whose in-flight count it is in.
-    server: Option<InFlight>,
+    /// It is in the in-flight count of the server that the trail ends at.
+    entered: bool,
+    /// The server of a tunnel, which pins this state and no table.
+    pinned: Option<Arc<ServerState>>,
     lease: Option<Lease>,
     source: Option<Rc<Source>>,
     number: u64,
 }
 
-/// A place in one server's in-flight count.
-struct InFlight {
-    holder: Holder,
-    worker: usize,
-}
-
-/// Who keeps the server's state alive meanwhile: the table for a short exchange, itself for a tunnel.
-enum Holder {
-    Table { way: Way },
-    State(Arc<ServerState>),
-}
-
 impl Flight {
     pub(crate) fn begin(connection: &Rc<Connection>, trail: Trail) -> Self {
+        connection.client.exchange_begins();
         let number = connection.worker.count_request();
-        Self { connection: Rc::clone(connection), trail, server: None, lease: None, source: None, number }
+        let connection = Rc::clone(connection);
+        Self { connection, trail, entered: false, pinned: None, lease: None, source: None, number }
     }
 
-    /// The connection that it came on.
-    pub(crate) fn connection(&self) -> Rc<Connection> {
-        Rc::clone(&self.connection)
-    }
-
-    /// The exchange is sent to the server that `trail.way` names; an earlier one is left.
-    pub(crate) fn enter_server(&mut self) {
+    /// The exchange is sent to this server; an earlier one is left.
+    pub(crate) fn enter_server(&mut self, place: ServerPlace) {
         self.leave_server();
-        if let Some(state) = state_of(&self.trail.way) {
+        if let Some(state) = place.state() {
             state.enter(self.connection.worker.id);
-            let holder = Holder::Table { way: self.trail.way.clone() };
-            self.server = Some(InFlight { holder, worker: self.connection.worker.id });
+            self.entered = true;
         }
+        self.trail.server = Some(place);
     }
 
-    /// The exchange has no server any more.
+    /// The exchange is with no server any more.
     pub(crate) fn leave_server(&mut self) {
-        if let Some(in_flight) = self.server.take() {
-            match &in_flight.holder {
-                Holder::Table { way } => {
-                    if let Some(state) = state_of(way) {
-                        state.leave(in_flight.worker);
-                    }
-                }
-                Holder::State(state) => state.leave(in_flight.worker),
-            }
+        if std::mem::take(&mut self.entered)
+            && let Some(state) = self.state()
+        {
+            state.leave(self.connection.worker.id);
         }
     }
 
@@ -86,21 +68,15 @@ impl Flight {
         self.source = source;
     }
 
-    /// Trades the table for the one state that a tunnel needs.
-    pub(crate) fn unpin(&mut self) {
-        if let Some(in_flight) = &mut self.server
-            && let Holder::Table { way } = &in_flight.holder
-            && let Some(state) = state_of(way).map(Arc::clone)
-        {
-            in_flight.holder = Holder::State(state);
-        }
-        self.trail.unpin(&self.connection.entry_point.name);
+    /// Part of the request's body is still to come, or was never read.
+    pub(crate) fn has_unread_body(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| !source.has_ended())
     }
 
-    /// What went through a tunnel.
-    pub(crate) fn tunnelled(&mut self, up: u64, down: u64) {
-        self.trail.request_bytes = up;
-        self.trail.response_bytes = down;
+    /// Trades the table for the one state that a tunnel needs.
+    pub(crate) fn unpin(&mut self) {
+        self.pinned = self.state().map(Arc::clone);
+        self.trail.unpin(&self.connection.entry_point.name);
     }
 
     /// The response was read to its end: the connection can serve another request.
@@ -110,6 +86,10 @@ impl Flight {
             worker.pool.borrow_mut().give_back(lease, worker.clock.now());
         }
     }
+
+    fn state(&self) -> Option<&Arc<ServerState>> {
+        self.pinned.as_ref().or_else(|| self.trail.server.as_ref()?.state())
+    }
 }
 
 impl Drop for Flight {
@@ -118,17 +98,8 @@ impl Drop for Flight {
         if let Some(source) = &self.source {
             self.trail.request_bytes = source.received();
         }
-        self.connection.client.exchange_ends(self.connection.worker.clock.now());
+        self.connection.client.exchange_ends();
         self.trail.write(&self.connection, self.number);
-    }
-}
-
-fn state_of(way: &Way) -> Option<&Arc<ServerState>> {
-    match way {
-        Way::Server { service_snapshot, service, server, .. } => {
-            Some(&service_snapshot.table.services.get(*service)?.servers.get(*server)?.state)
-        }
-        _ => None,
     }
 }
 

@@ -24,9 +24,10 @@ impl Tunnel {
         let Self { lease, mut flight } = self;
         state.tunnel_begins();
         // The sender must live until hyper hands the socket over: without it hyper would close the connection.
-        let Lease { sender, handed_over, .. } = lease;
+        let Lease { sender, wire, handed_over, .. } = lease;
         let Ok(parts) = handed_over.await else { return };
         drop(sender);
+        wire.becomes_tunnel();
         let mut server = parts.io.into_inner();
         let first = async {
             server.write_all(&early).await?;
@@ -37,6 +38,7 @@ impl Tunnel {
         }
         let copied = copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
         let (up, down) = copied.unwrap_or_default();
-        flight.tunnelled(up + early.len() as u64, down + parts.read_buf.len() as u64);
+        flight.trail.request_bytes = up + early.len() as u64;
+        flight.trail.response_bytes = down + parts.read_buf.len() as u64;
     }
 }

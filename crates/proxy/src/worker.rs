@@ -18,7 +18,7 @@ use crate::client_io::ClientState;
 use crate::connection;
 use crate::hold::HoldLimits;
 use crate::internal::Internal;
-use crate::listener::{Bound, EntryPoint};
+use crate::listener::{Bound, Listening};
 use crate::retry::Budget;
 use crate::upstream::pool::Pool;
 
@@ -92,6 +92,8 @@ pub(crate) struct Worker {
     pub(crate) pool: RefCell<Pool>,
     pub(crate) budget: RefCell<Budget>,
     pub(crate) hold: HoldLimits,
+    /// A copy: a shared one would have a reference count that all workers write to with each request.
+    pub(crate) server_name: HeaderValue,
     lane: RefCell<Option<Lane>>,
     flush_scheduled: Cell<bool>,
     table: RefCell<Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>>,
@@ -112,6 +114,8 @@ impl Worker {
             clock: options.clock,
             pool: RefCell::new(Pool::new(options.idle_upstream, most)),
             budget: RefCell::new(Budget::new()),
+            server_name: HeaderValue::from_bytes(options.server_name.as_bytes())
+                .unwrap_or_else(|_| HeaderValue::from_static("")),
             hold: HoldLimits { timeout: options.hold_timeout, max: options.hold_max },
             lane: RefCell::new(lane),
             flush_scheduled: Cell::new(false),
@@ -148,17 +152,12 @@ impl Worker {
         self.draining.get()
     }
 
-    /// Registers a client connection with the sweeper until the returned number is forgotten.
-    pub(crate) fn register(&self, client: &Rc<ClientState>) -> u64 {
+    /// Puts a client connection on the sweeper's list until what is returned is dropped.
+    pub(crate) fn register(self: &Rc<Self>, client: &Rc<ClientState>) -> Registered {
         let number = self.next_client.get();
         self.next_client.set(number + 1);
         self.clients.borrow_mut().insert(number, Rc::clone(client));
-        number
-    }
-
-    /// Takes a client connection off the sweeper's list.
-    pub(crate) fn forget(&self, number: u64) {
-        self.clients.borrow_mut().remove(&number);
+        Registered { worker: Rc::clone(self), number }
     }
 
     /// Writes to this worker's lane of the access log, if there is one, and sees to it that the line is out soon.
@@ -187,7 +186,7 @@ impl Worker {
     fn sweep(&self) {
         let now = self.clock.now();
         for client in self.clients.borrow().values() {
-            client.sweep(now);
+            client.sweep();
         }
         let snapshot = self.snapshot();
         let wanted: std::collections::HashSet<u64> =
@@ -200,6 +199,18 @@ impl Worker {
         for client in self.clients.borrow().values() {
             client.drain();
         }
+    }
+}
+
+/// A client connection's place on the sweeper's list; given up however its task ends, by a panic too.
+pub(crate) struct Registered {
+    worker: Rc<Worker>,
+    number: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.worker.clients.borrow_mut().remove(&self.number);
     }
 }
 
@@ -229,10 +240,10 @@ impl Proxy {
         let addresses = bound.iter().map(|b| (b.entry_point.name.clone(), b.address)).collect();
         let mut lanes: Vec<Option<Lane>> = lanes.into_iter().map(Some).collect();
         lanes.resize_with(workers, || None);
-        let mut shares: Vec<Vec<(Arc<EntryPoint>, std::net::TcpListener)>> = (0..workers).map(|_| Vec::new()).collect();
-        for Bound { entry_point, sockets, .. } in bound {
+        let mut shares: Vec<Vec<Listening>> = (0..workers).map(|_| Vec::new()).collect();
+        for Bound { entry_point, times, sockets, .. } in bound {
             for (share, socket) in shares.iter_mut().zip(sockets) {
-                share.push((Arc::clone(&entry_point), socket));
+                share.push(Listening { entry_point: Arc::clone(&entry_point), times, socket });
             }
         }
         let options = Arc::new(options);
@@ -289,16 +300,14 @@ async fn run(
     workers: usize,
     options: Arc<ProxyOptions>,
     lane: Option<Lane>,
-    listeners: Vec<(Arc<EntryPoint>, std::net::TcpListener)>,
+    listeners: Vec<Listening>,
     mut stopped: watch::Receiver<Stage>,
 ) -> u64 {
     let worker = Worker::new(id, workers, options, lane);
-    let grace = listeners.iter().fold(Duration::ZERO, |longest, (entry_point, _)| longest.max(entry_point.grace));
+    let grace = listeners.iter().fold(Duration::ZERO, |longest, l| longest.max(l.entry_point.grace));
     let accepting: Vec<_> = listeners
         .into_iter()
-        .map(|(entry_point, socket)| {
-            tokio::task::spawn_local(connection::accept(Rc::clone(&worker), entry_point, socket, stopped.clone()))
-        })
+        .map(|listening| tokio::task::spawn_local(connection::accept(Rc::clone(&worker), listening, stopped.clone())))
         .collect();
     let sweeper = Rc::clone(&worker);
     let sweeping = tokio::task::spawn_local(async move {

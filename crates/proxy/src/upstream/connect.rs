@@ -36,7 +36,7 @@ pub(crate) async fn connect(address: &Address, server: u64, limit: Duration) -> 
             let _no_tunnel = hand_over.send(parts);
         }
     });
-    Ok(Lease { sender, wire, handed_over, server, fresh: true })
+    Ok(Lease { sender, wire, handed_over, server, fresh: true, spoiled: false })
 }
 
 async fn dial(address: &Address) -> io::Result<TcpStream> {

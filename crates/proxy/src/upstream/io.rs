@@ -25,6 +25,10 @@ pub(crate) struct Wire {
     /// The peer closed its side in order (FIN).
     ended: Cell<bool>,
     reset: Cell<bool>,
+    /// A write failed.
+    failed: Cell<bool>,
+    /// HTTP is over: bytes as they come.
+    tunnel: Cell<bool>,
 }
 
 impl Wire {
@@ -36,6 +40,8 @@ impl Wire {
             answered: Cell::new(false),
             ended: Cell::new(false),
             reset: Cell::new(false),
+            failed: Cell::new(false),
+            tunnel: Cell::new(false),
         })
     }
 
@@ -43,6 +49,11 @@ impl Wire {
     pub(crate) fn begin(&self) {
         self.mark.set(self.written.get());
         self.answered.set(false);
+    }
+
+    /// HTTP is over on this connection.
+    pub(crate) fn becomes_tunnel(&self) {
+        self.tunnel.set(true);
     }
 
     /// Bytes of the present request that were handed to the kernel.
@@ -60,15 +71,20 @@ impl Wire {
         self.reset.get()
     }
 
-    /// Proof that the server never had a byte of the present request: it closed in order, and the acknowledgement that
-    /// its closing carried does not cover anything that was written since. A reset proves nothing: what was
-    /// acknowledged by it is not counted by the kernel.
+    /// A write failed: nothing more can be sent.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    /// Proof that the server never had a byte of the present request: nothing was written, or it closed in order and the
+    /// acknowledgement that its closing carried does not cover anything that was written since. A reset proves nothing:
+    /// what was acknowledged by it is not counted by the kernel.
     pub(crate) fn never_reached(&self) -> bool {
-        if self.answered.get() || !self.ended.get() {
+        if self.answered.get() {
             return false;
         }
-        self.sent() == 0
-            || tcp_info::acknowledged(&self.stream.borrow()).is_some_and(|acknowledged| acknowledged <= self.mark.get())
+        let covers = || tcp_info::acknowledged(&self.stream.borrow()).is_none_or(|bytes| bytes > self.mark.get());
+        self.sent() == 0 || (self.ended.get() && !covers())
     }
 
     /// Looks at an idle connection without waiting: true when the peer has neither closed it nor sent anything.
@@ -84,10 +100,15 @@ impl Wire {
     fn note_error(&self, error: &io::Error) {
         match error.kind() {
             // After its FIN the peer answers further bytes with RST; the kernel then says EPIPE in place of ECONNRESET.
-            io::ErrorKind::BrokenPipe => self.ended.set(true),
+            io::ErrorKind::BrokenPipe => self.note_end(),
             io::ErrorKind::ConnectionReset => self.reset.set(true),
             _ => {}
         }
+    }
+
+    /// After a reset has been told once, the kernel says what it says after a FIN.
+    fn note_end(&self) {
+        self.ended.set(!self.reset.get());
     }
 }
 
@@ -101,7 +122,7 @@ impl AsyncRead for UpstreamIo {
         let polled = Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buf);
         match &polled {
             Poll::Ready(Ok(())) if buf.filled().len() > before => self.0.answered.set(true),
-            Poll::Ready(Ok(())) if buf.remaining() > 0 => self.0.ended.set(true),
+            Poll::Ready(Ok(())) if buf.remaining() > 0 => self.0.note_end(),
             Poll::Ready(Err(error)) => self.0.note_error(error),
             _ => {}
         }
@@ -112,7 +133,7 @@ impl AsyncRead for UpstreamIo {
 impl AsyncWrite for UpstreamIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf);
-        self.written(polled)
+        self.written(polled, buf.len())
     }
 
     fn poll_write_vectored(
@@ -121,7 +142,7 @@ impl AsyncWrite for UpstreamIo {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, bufs);
-        self.written(polled)
+        self.written(polled, bufs.iter().map(|b| b.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -138,12 +159,21 @@ impl AsyncWrite for UpstreamIo {
 }
 
 impl UpstreamIo {
-    fn written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &polled {
-            Poll::Ready(Ok(n)) => self.0.written.set(self.0.written.get() + *n as u64),
-            Poll::Ready(Err(error)) => self.0.note_error(error),
-            Poll::Pending => {}
+    /// A server that answers early and closes makes the rest of a request fail, perhaps before its answer was read.
+    /// hyper gives up with the first failed write, so that it is told of none: what comes to be read decides, and after
+    /// a failed write that is the answer or an end.
+    fn written(&self, polled: Poll<io::Result<usize>>, len: usize) -> Poll<io::Result<usize>> {
+        match polled {
+            Poll::Ready(Ok(n)) => {
+                self.0.written.set(self.0.written.get() + n as u64);
+                Poll::Ready(Ok(n))
+            }
+            Poll::Ready(Err(error)) => {
+                self.0.note_error(&error);
+                self.0.failed.set(true);
+                if self.0.tunnel.get() { Poll::Ready(Err(error)) } else { Poll::Ready(Ok(len)) }
+            }
+            Poll::Pending => Poll::Pending,
         }
-        polled
     }
 }

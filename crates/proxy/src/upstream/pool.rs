@@ -25,6 +25,8 @@ pub(crate) struct Lease {
     pub(crate) server: u64,
     /// No request was sent on it before.
     pub(crate) fresh: bool,
+    /// It must carry no other request.
+    pub(crate) spoiled: bool,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,7 @@ impl Pool {
 
     /// Gives a connection back after its response was read to the end.
     pub(crate) fn give_back(&mut self, mut lease: Lease, now: Millis) {
-        if lease.sender.is_closed() {
+        if lease.spoiled || lease.sender.is_closed() || lease.wire.has_failed() {
             return;
         }
         lease.fresh = false;
