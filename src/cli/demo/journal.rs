@@ -258,7 +258,10 @@ mod tests {
             ("12:04:11.482 INFO  Seaway 0.1.0", "Seaway 0.1.0"),
             ("a → b", "a → b"),
             ("", ""),
-            ("web-1 listens on port 80, on SIGTERM it will Drain", "web-1 listens on port 80, on SIGTERM it will Drain"),
+            (
+                "web-1 listens on port 80, on SIGTERM it will Drain",
+                "web-1 listens on port 80, on SIGTERM it will Drain",
+            ),
             ("web 5 things happened", "web 5 things happened"),
         ] {
             assert_eq!(Said::parse(line), Said::Other(message.to_owned()), "{line}");

@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn each_command_is_read() {
-        let script = "scale web=5; wait 2s; kill web\n redeploy api ;; wait 500ms; pause; resume; tour; scale api=0; wait 0.5";
+        let script =
+            "scale web=5; wait 2s; kill web\n redeploy api ;; wait 500ms; pause; resume; tour; scale api=0; wait 0.5";
         assert_eq!(
             parse(script, &SERVICES).unwrap(),
             [

@@ -65,7 +65,8 @@ pub(super) struct Roster(Vec<Server>);
 impl Roster {
     /// Remembers replicas.
     pub(super) fn add(&mut self, servers: &[Server]) {
-        let new: Vec<_> = servers.iter().filter(|s| self.0.iter().all(|k| k.container != s.container)).cloned().collect();
+        let new: Vec<_> =
+            servers.iter().filter(|s| self.0.iter().all(|k| k.container != s.container)).cloned().collect();
         self.0.extend(new);
     }
 

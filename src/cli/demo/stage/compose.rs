@@ -102,7 +102,8 @@ async fn find_compose() -> Result<&'static [&'static str], String> {
             return Ok(program);
         }
     }
-    Err("neither `docker compose` nor `docker-compose` works here; `seaway demo` without --compose needs no Docker".to_owned())
+    Err("neither `docker compose` nor `docker-compose` works here; `seaway demo` without --compose needs no Docker"
+        .to_owned())
 }
 
 /// Runs a command; what it wrote to standard output, or in words why it failed.

@@ -152,7 +152,8 @@ impl Embedded {
             self.engine.kill(&replica.id);
             self.stop(&replica).await;
             self.scale(service, count).await?;
-            super::settled(self, service, usize::try_from(count).unwrap_or(usize::MAX), Duration::from_secs(10)).await?;
+            super::settled(self, service, usize::try_from(count).unwrap_or(usize::MAX), Duration::from_secs(10))
+                .await?;
         }
         Ok(())
     }
