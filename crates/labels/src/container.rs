@@ -60,7 +60,8 @@ pub fn decode_container(labels: &BTreeMap<String, String>, provider: &str, conta
         report.quarantine_all(&mut decoded, problem);
     }
     for problem in &gathered.remarks {
-        report.warn(problem, "it is ignored");
+        let duplicate = problem.code == Code::DuplicateLabel;
+        report.warn(problem, if duplicate { "this one counts" } else { "it is ignored" });
     }
     if let Some(key) = &gathered.tcp_udp {
         decoded.tcp_udp = true;

@@ -197,7 +197,7 @@ impl Gathered {
             node = node.child_mut(token.text, key.get(..token.end).unwrap_or(key));
         }
         if node.value.is_some() {
-            let message = format!("it says again what {} says; the later one counts", node.key);
+            let message = format!("it says again what {} says", node.key);
             self.remarks.push(problem(key, Code::DuplicateLabel, message));
         }
         node.value = Some(value.to_owned());

@@ -92,11 +92,14 @@ fn near_words(key: &str, first: &str, rest: &str, own: Option<Root>) -> Option<S
             continue;
         }
         let root_edits = distance(first, root.word());
+        if root_edits > 2 {
+            continue;
+        }
         for known in WORDS {
             let raw = RAW_PREFIXES.contains(&known) && starts_with(word, known);
             let word_edits = if raw { 0 } else { distance(word, known) };
             let near = word_edits <= if known.len() <= 3 { 1 } else { 2 };
-            let edits = root_edits.saturating_add(word_edits);
+            let edits = word_edits.saturating_add(root_edits);
             if near && edits <= 2 && best.is_none_or(|(least, _, _)| edits < least) {
                 best = Some((edits, root, known));
             }

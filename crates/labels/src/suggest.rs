@@ -46,17 +46,24 @@ pub fn distance(a: &str, b: &str) -> usize {
 
 /// True when at most one edit leads from one to the other; linear in their length.
 pub(crate) fn within_one_edit(a: &str, b: &str) -> bool {
+    // One character has at most four bytes.
     if a.len().abs_diff(b.len()) > 4 {
         return false;
     }
-    let fold = |text: &str| text.chars().map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
-    let (a, b) = (fold(a), fold(b));
-    let head = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    if a.is_ascii() && b.is_ascii() {
+        return one_edit(a.as_bytes(), b.as_bytes(), u8::eq_ignore_ascii_case);
+    }
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    one_edit(&a, &b, char::eq_ignore_ascii_case)
+}
+
+fn one_edit<T>(a: &[T], b: &[T], same: fn(&T, &T) -> bool) -> bool {
+    let head = a.iter().zip(b).take_while(|(x, y)| same(x, y)).count();
     let (a, b) = (a.get(head..).unwrap_or_default(), b.get(head..).unwrap_or_default());
-    let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
+    let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| same(x, y)).count();
     match (a.get(..a.len() - tail).unwrap_or_default(), b.get(..b.len() - tail).unwrap_or_default()) {
         ([] | [_], [] | [_]) => true,
-        ([a1, a2], [b1, b2]) => a1 == b2 && a2 == b1,
+        ([a1, a2], [b1, b2]) => same(a1, b2) && same(a2, b1),
         _ => false,
     }
 }

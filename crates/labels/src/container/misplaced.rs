@@ -1,6 +1,8 @@
 //! Labels that were well formed but fell on the wrong object: a letter or a dot wrong in a name gives a second router,
 //! and the first one lacks what the label said. Where that is likely, the one that was probably meant is quarantined too.
 
+use std::collections::HashSet;
+
 use seaway_config::Code;
 use seaway_config::catalogue::{Kind, OptionSpec};
 use seaway_config::tree::Node;
@@ -19,15 +21,20 @@ struct Item<'a> {
     refused: Vec<&'a Problem>,
 }
 
-/// The objects that are to be quarantined beside those with faults of their own, and why.
+/// The objects that are to be quarantined beside those with faults of their own, and why: one reason for each.
 pub(super) fn find(gathered: &Gathered) -> Vec<(Object, String, Problem)> {
     let mut found = Vec::new();
+    let used = used_middlewares(gathered);
     for object in Object::ALL {
         let items: Vec<Item<'_>> =
             gathered.objects(object).iter().map(|(name, node)| Item::new(gathered, object, name, node)).collect();
-        for stray in &items {
+        let mut told = HashSet::new();
+        for stray in items.iter().filter(|item| item.may_be_stray()) {
             for meant in items.iter().filter(|other| other.name != stray.name) {
-                let Some(key) = stray.misspells(meant, gathered) else { continue };
+                if told.contains(stray.name) && told.contains(meant.name) {
+                    continue;
+                }
+                let Some(key) = stray.misspells(meant, &used) else { continue };
                 let message = format!(
                     "this label makes a {} `{}` of its own, and may have been meant for `{}` beside it",
                     object.singular(),
@@ -35,8 +42,8 @@ pub(super) fn find(gathered: &Gathered) -> Vec<(Object, String, Problem)> {
                     show(meant.name)
                 );
                 let why = problem(&key, Code::UnassignableLabel, message);
-                found.push((object, meant.name.to_owned(), why.clone()));
-                found.push((object, stray.name.to_owned(), why));
+                let both = [meant.name, stray.name].into_iter().filter(|name| told.insert(*name));
+                found.extend(both.map(|name| (object, name.to_owned(), why.clone())));
             }
         }
     }
@@ -53,9 +60,16 @@ impl<'a> Item<'a> {
         Self { object, name, node, options, refused }
     }
 
+    /// False for the usual case, an object of several labels that all make sense.
+    fn may_be_stray(&self) -> bool {
+        self.node.value.is_some()
+            || self.options.len() + self.refused.len() == 1
+            || self.paths().any(|(path, _)| !resolves(path, self.object.options()))
+    }
+
     /// The key of the label that makes `self` look like a misspelt `meant`.
-    fn misspells(&self, meant: &Self, gathered: &Gathered) -> Option<String> {
-        self.lost_dot(meant).or_else(|| self.extra_dot(meant)).or_else(|| self.lone_label(meant, gathered))
+    fn misspells(&self, meant: &Self, used: &HashSet<&str>) -> Option<String> {
+        self.lost_dot(meant).or_else(|| self.extra_dot(meant)).or_else(|| self.lone_label(meant, used))
     }
 
     /// `routers.webmiddlewares=auth` beside `routers.web`.
@@ -85,14 +99,14 @@ impl<'a> Item<'a> {
     }
 
     /// `routers.wb.middlewares=auth` beside `routers.web`: a name one edit away, made by a single label which the other lacks.
-    fn lone_label(&self, meant: &Self, gathered: &Gathered) -> Option<String> {
+    fn lone_label(&self, meant: &Self, used: &HashSet<&str>) -> Option<String> {
         let (path, key) = match (self.options.as_slice(), self.refused.as_slice()) {
             ([(path, key)], []) => (path.as_str(), *key),
             ([], [refused]) => (refused.path.as_str(), refused.key.as_str()),
             _ => return None,
         };
         let lacking = || meant.options.iter().all(|(other, _)| bare(other) != bare(path));
-        if !within_one_edit(self.name, meant.name) || !lacking() {
+        if !lacking() || !within_one_edit(self.name, meant.name) {
             return None;
         }
         let top = path.split('.').next().unwrap_or_default();
@@ -103,9 +117,7 @@ impl<'a> Item<'a> {
             Object::Service => top == "middlewares" || path.contains(".server"),
             Object::Middleware => {
                 let mut types = meant.options.iter().map(|(other, _)| other.split('.').next().unwrap_or_default());
-                types.any(|other| within_one_edit(other, top))
-                    && is_used(gathered, meant.name)
-                    && !is_used(gathered, self.name)
+                used.contains(meant.name) && !used.contains(self.name) && types.any(|other| within_one_edit(other, top))
             }
         };
         suspicious.then(|| key.to_owned())
@@ -148,8 +160,8 @@ fn bare(path: &str) -> &str {
     path.rsplit_once(".[").map_or(path, |(list, _)| list)
 }
 
-/// True when a router, service or chain of this container names the middleware.
-fn is_used(gathered: &Gathered, middleware: &str) -> bool {
+/// The middlewares that a router, service or chain of this container names.
+fn used_middlewares(gathered: &Gathered) -> HashSet<&str> {
     let mut lists = Vec::new();
     for object in Object::ALL {
         for (_, node) in gathered.objects(object) {
@@ -157,10 +169,8 @@ fn is_used(gathered: &Gathered, middleware: &str) -> bool {
             lists.extend(chain.and_then(|node| node.child("middlewares")));
         }
     }
-    let values = lists
-        .iter()
-        .flat_map(|list| list.value.iter().chain(list.children.iter().filter_map(|(_, c)| c.value.as_ref())));
-    let mut names =
-        values.flat_map(|value| value.split(',')).map(|name| name.trim().split('@').next().unwrap_or_default());
-    names.any(|name| name == middleware)
+    let items = lists.into_iter().flat_map(|list| {
+        list.value.as_deref().into_iter().chain(list.children.iter().filter_map(|(_, item)| item.value.as_deref()))
+    });
+    items.flat_map(|value| value.split(',')).map(|name| name.trim().split('@').next().unwrap_or_default()).collect()
 }
