@@ -185,8 +185,13 @@ fn check_framing(version: Version, headers: &mut HeaderMap) -> Result<(), Refusa
         }
         repeated = true;
     }
-    if repeated {
-        let one = first.clone();
+    let digits = first.as_bytes();
+    let plain = digits.len() == 1 || digits.first() != Some(&b'0');
+    if repeated || !plain {
+        // One line, in one spelling: some servers read leading zeros as octal.
+        let zeros = digits.iter().take_while(|d| **d == b'0').count().min(digits.len() - 1);
+        let one = HeaderValue::from_bytes(digits.get(zeros..).unwrap_or(digits))
+            .map_err(|_| bad_request("Content-Length is not a number"))?;
         headers.insert(CONTENT_LENGTH, one);
     }
     Ok(())
@@ -315,6 +320,10 @@ mod tests {
         assert_eq!(status("POST", "/", &[("host", "a"), ("content-length", "3"), ("content-length", "4")]), 400);
         assert_eq!(status("POST", "/", &[("host", "a"), ("content-length", "3"), ("content-length", "3")]), 200);
         assert_eq!(status("POST", "/", &with("content-length", "+3")), 400);
+        for (length, one) in [("0003", "3"), ("000", "0"), ("0", "0"), ("30", "30")] {
+            let judged = judge("POST", "/", Version::HTTP_11, &with("content-length", length)).unwrap();
+            assert_eq!(judged.head.headers[CONTENT_LENGTH], one);
+        }
     }
 
     #[test]
