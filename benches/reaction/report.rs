@@ -1,0 +1,236 @@
+//! Percentiles for people, samples for later.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::observe::Seen;
+use crate::{GOAL_CONTAINERS, GOAL_MILLIS};
+
+/// One figure: what was measured how often, in microseconds.
+pub(crate) struct Metric {
+    name: &'static str,
+    what: &'static str,
+    judged: bool,
+    samples: Vec<u64>,
+    gaps: Vec<u64>,
+}
+
+impl Metric {
+    /// A figure that the goal is about.
+    pub(crate) fn judged(name: &'static str, what: &'static str) -> Self {
+        Self { name, what, judged: true, samples: Vec::new(), gaps: Vec::new() }
+    }
+
+    /// A figure that explains another one.
+    pub(crate) fn told(name: &'static str, what: &'static str) -> Self {
+        Self { judged: false, ..Self::judged(name, what) }
+    }
+
+    /// One sample, and how well it was seen.
+    pub(crate) fn add(&mut self, took: Duration, seen: Seen) {
+        self.samples.push(micros(took));
+        self.gaps.push(micros(seen.gap));
+    }
+
+    fn misses(&self, containers: usize) -> bool {
+        self.judged && containers <= GOAL_CONTAINERS && millis(percentile(&self.samples, 99)) > GOAL_MILLIS
+    }
+}
+
+/// All that was measured against one engine.
+pub(crate) struct Run {
+    engine: String,
+    containers: usize,
+    metrics: Vec<Metric>,
+    counts: Vec<(&'static str, u64, bool)>,
+}
+
+impl Run {
+    pub(crate) fn new(engine: String, containers: usize, metrics: Vec<Metric>) -> Self {
+        let metrics = metrics.into_iter().filter(|m| !m.samples.is_empty()).collect();
+        Self { engine, containers, metrics, counts: Vec::new() }
+    }
+
+    /// A number that has to be exactly this.
+    pub(crate) fn count(&mut self, what: &'static str, count: u64, expected: u64) {
+        self.counts.push((what, count, count == expected));
+    }
+
+    fn print(&self) {
+        println!("\n{}, {} containers (milliseconds)", self.engine, self.containers);
+        println!("  {:<26}{:>8}{:>8}{:>8}{:>8}{:>8}{:>9}", "", "samples", "p50", "p95", "p99", "max", "seen ±");
+        for metric in &self.metrics {
+            let at = |p| millis(percentile(&metric.samples, p));
+            let verdict = match (metric.judged, metric.misses(self.containers)) {
+                (true, true) => "  MISSED",
+                (true, false) if self.containers <= GOAL_CONTAINERS => "  met",
+                _ => "",
+            };
+            println!(
+                "  {:<26}{:>8}{:>8.2}{:>8.2}{:>8.2}{:>8.2}{:>9.2}{verdict}",
+                metric.name,
+                metric.samples.len(),
+                at(50),
+                at(95),
+                at(99),
+                at(100),
+                millis(percentile(&metric.gaps, 99)),
+            );
+        }
+        for (what, count, right) in &self.counts {
+            println!("  {what}: {count}{}", if *right { "  met" } else { "  MISSED" });
+        }
+    }
+
+    fn is_missed(&self) -> bool {
+        self.metrics.iter().any(|m| m.misses(self.containers)) || self.counts.iter().any(|(_, _, right)| !right)
+    }
+
+    fn json(&self) -> Value {
+        let metrics = self.metrics.iter().map(|m| {
+            json!({
+                "name": m.name, "what": m.what, "unit": "microseconds", "count": m.samples.len(),
+                "p50": percentile(&m.samples, 50), "p95": percentile(&m.samples, 95),
+                "p99": percentile(&m.samples, 99), "max": percentile(&m.samples, 100),
+                "goal_p99": m.judged.then_some(GOAL_MILLIS * 1000.0), "missed": m.misses(self.containers),
+                "samples": m.samples, "uncertainty": m.gaps,
+            })
+        });
+        let counts = self.counts.iter().map(|(what, n, right)| json!({ "what": what, "count": n, "missed": !right }));
+        json!({
+            "engine": self.engine, "containers": self.containers,
+            "metrics": metrics.collect::<Vec<_>>(), "counts": counts.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// The whole measurement.
+pub(crate) struct Report {
+    machine: Value,
+    runs: Vec<Run>,
+}
+
+impl Report {
+    /// Takes down what the machine is.
+    pub(crate) fn begin() -> Self {
+        let first = |file: &str, key: &str| {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let line = text.lines().find_map(|l| l.strip_prefix(key)).unwrap_or_default();
+            line.trim_start_matches([':', '\t', ' ']).trim().to_owned()
+        };
+        let machine = json!({
+            "processors": processors(),
+            "processor": first("/proc/cpuinfo", "model name"),
+            "memory": first("/proc/meminfo", "MemTotal"),
+            "kernel": first("/proc/sys/kernel/osrelease", ""),
+            "load_before": load(),
+        });
+        println!(
+            "{} × {}, Linux {}, load {}",
+            machine["processors"],
+            text(&machine["processor"]),
+            text(&machine["kernel"]),
+            load()
+        );
+        Self { machine, runs: Vec::new() }
+    }
+
+    /// Prints a run and keeps it.
+    pub(crate) fn add(&mut self, run: Run) {
+        run.print();
+        self.runs.push(run);
+    }
+
+    /// Writes everything down. Exit code 1 when a goal was missed.
+    pub(crate) fn end(mut self) -> ExitCode {
+        self.machine["load_after"] = load().into();
+        let today = OffsetDateTime::now_utc().date().to_string();
+        let missed = self.runs.iter().any(Run::is_missed);
+        let all = json!({
+            "date": today, "machine": self.machine, "goal_missed": missed,
+            "runs": self.runs.iter().map(Run::json).collect::<Vec<_>>(),
+        });
+        let name = std::env::var("SEAWAY_BENCH_NAME").unwrap_or_else(|_| format!("{}-processors", processors()));
+        let shown = PathBuf::from("benches/runs").join(format!("{today}-{name}")).join("reaction.json");
+        match write(&Path::new(env!("CARGO_MANIFEST_DIR")).join(&shown), &all) {
+            Ok(()) => println!("\nEvery sample is in {}", shown.display()),
+            Err(error) => println!("\nThe samples could not be kept: {error}"),
+        }
+        if missed {
+            println!("A goal is missed.");
+            return ExitCode::FAILURE;
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+fn write(path: &Path, all: &Value) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // One line for each list of samples: readable, and small in a diff.
+    let mut lines = String::new();
+    lay_out(all, 0, &mut lines);
+    lines.push('\n');
+    std::fs::write(path, lines)
+}
+
+/// JSON with objects and lists of objects laid out, and lists of numbers in one line.
+fn lay_out(value: &Value, depth: usize, out: &mut String) {
+    let indent = |depth: usize| "  ".repeat(depth);
+    match value {
+        Value::Object(map) => {
+            let fields = map.iter().map(|(key, value)| {
+                let mut field = format!("{}{}: ", indent(depth + 1), json!(key));
+                lay_out(value, depth + 1, &mut field);
+                field
+            });
+            let fields = fields.collect::<Vec<_>>().join(",\n");
+            out.push_str(&format!("{{\n{fields}\n{}}}", indent(depth)));
+        }
+        Value::Array(list) if list.iter().any(Value::is_object) => {
+            let items = list.iter().map(|value| {
+                let mut item = indent(depth + 1);
+                lay_out(value, depth + 1, &mut item);
+                item
+            });
+            let items = items.collect::<Vec<_>>().join(",\n");
+            out.push_str(&format!("[\n{items}\n{}]", indent(depth)));
+        }
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+/// By nearest rank, of unsorted samples.
+fn percentile(samples: &[u64], percent: usize) -> u64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable();
+    let rank = (percent * sorted.len()).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or_default()
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52 microseconds")]
+fn millis(micros: u64) -> f64 {
+    micros as f64 / 1000.0
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
