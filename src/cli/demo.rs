@@ -168,7 +168,42 @@ async fn embedded(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
     use super::*;
+
+    /// The whole of it, without Docker: real requests through the real proxy.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_tour_loses_nothing_and_says_so() {
+        let paper = Paper::default();
+        let screen = Screen::plain(paper.clone());
+        let journal = Arc::new(Journal::default());
+        let stage = Embedded::start(&journal).unwrap();
+        let well = embedded(&stage, &journal, &screen, Some(vec![Command::Tour])).await.unwrap();
+        stage.end();
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        assert!(well, "{text}");
+        for wanted in ["api-1 api-2 api-1 api-2", "web-5 says: ", " of the twenty moved", "Nobody moved", "✓"] {
+            assert!(text.contains(wanted), "{wanted:?} is missing in\n{text}");
+        }
+        assert!(!text.contains('\x1b'), "colours without a terminal");
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{widest:?} columns");
+    }
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
 
     fn parse(line: &str) -> Result<Wish, String> {
         Wish::parse(&line.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>())

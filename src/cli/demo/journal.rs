@@ -45,6 +45,8 @@ pub(super) struct Pool {
     pub(super) service: String,
     /// Servers that take requests now.
     pub(super) ready: usize,
+    /// Another number than before.
+    pub(super) changed: bool,
     pub(super) text: String,
 }
 
@@ -184,8 +186,9 @@ impl Pool {
         let mut words = message.split(' ');
         let (service, counts) = (words.next()?, words.next()?);
         let ready = counts.rsplit('→').next()?.parse().ok()?;
-        let told = message.contains(" (") || message.contains("no server left") || counts.contains('→');
-        told.then(|| Self { service: service.to_owned(), ready, text: message.to_owned() })
+        let changed = counts.contains('→');
+        let told = changed || message.contains(" (") || message.contains("no server left");
+        told.then(|| Self { service: service.to_owned(), ready, changed, text: message.to_owned() })
     }
 }
 
@@ -245,11 +248,11 @@ mod tests {
             "12:04:11.482 INFO  web 5→2 (−web-3 −web-4 −web-5) terminating",
         ] {
             let Said::Pool(pool) = Said::parse(line) else { panic!("not understood: {line}") };
-            assert_eq!((pool.service.as_str(), pool.ready), ("web", 2));
+            assert_eq!((pool.service.as_str(), pool.ready, pool.changed), ("web", 2, true));
             assert_eq!(pool.text, "web 5→2 (−web-3 −web-4 −web-5) terminating");
         }
         let Said::Pool(pool) = Said::parse("web 2 (+web-3 starting, routed in 6 ms)") else { panic!("not understood") };
-        assert_eq!(pool.ready, 2);
+        assert_eq!((pool.ready, pool.changed), (2, false));
     }
 
     #[test]

@@ -99,6 +99,14 @@ impl Screen {
     }
 }
 
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if self.live.get() {
+            self.put("\n");
+        }
+    }
+}
+
 impl Paint {
     #[cfg(test)]
     pub(super) const PLAIN: Self = Self(false);

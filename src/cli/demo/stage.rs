@@ -70,6 +70,12 @@ impl Roster {
         self.0.extend(new);
     }
 
+    /// What a replica was called when it was first seen: Seaway calls it otherwise once another project has one of its name.
+    pub(super) fn first_name(&self, server: &Server) -> String {
+        let known = self.0.iter().find(|known| known.container == server.container);
+        known.unwrap_or(server).name.clone()
+    }
+
     /// What people call the replica that calls itself `replica`: by its name, or, as containers do, by the beginning of
     /// its id.
     pub(super) fn name<'a>(&'a self, replica: &'a str) -> &'a str {
@@ -94,6 +100,8 @@ mod tests {
         roster.add(&[server("web-1", "aaaabbbbccccdddd"), server("web-2", "0000111122223333")]);
         roster.add(&[server("web-1", "aaaabbbbccccdddd")]);
         assert_eq!(roster.0.len(), 2);
+        assert_eq!(roster.first_name(&server("shop-web-1", "aaaabbbbccccdddd")), "web-1");
+        assert_eq!(roster.first_name(&server("web-3", "2222")), "web-3");
         assert_eq!(roster.name("000011112222"), "web-2");
         assert_eq!(roster.name("web-1"), "web-1");
         assert_eq!(roster.name("0000"), "0000", "too short for an id");

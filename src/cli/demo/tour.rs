@@ -202,16 +202,16 @@ impl<S: Stage> Tour<'_, S> {
             self.show_crowd_while(crowd, "now", change).await?
         };
         self.tell_pools(mark, FEW as usize).await;
-        let stayed: BTreeSet<String> = after.iter().map(|server| server.name.clone()).collect();
-        let told: BTreeSet<String> =
-            before.iter().map(|server| server.name.clone()).filter(|name| !stayed.contains(name)).collect();
+        let stayed: BTreeSet<String> = after.iter().map(|server| self.roster.first_name(server)).collect();
+        let all = before.iter().map(|server| self.roster.first_name(server));
+        let told: BTreeSet<String> = all.filter(|name| !stayed.contains(name)).collect();
         // Everybody comes by at least once more.
         let all_moved = async {
             while self.places(crowd).iter().any(|place| !stayed.contains(place)) {
                 tokio::time::sleep(REDRAW / 4).await;
             }
         };
-        let _in_time = tokio::time::timeout(SETTLE, all_moved).await.is_ok();
+        let _in_time = tokio::time::timeout(LOG_WAIT, all_moved).await.is_ok();
         self.show_crowd_for(crowd, "after", WATCH).await;
 
         let judged = Judged::new(self.named_moves(crowd), &told);
@@ -373,7 +373,9 @@ impl<S: Stage> Tour<'_, S> {
         };
         let done = |said: &Said| of_web(said).filter(|pool| pool.ready == ready).map(drop);
         let _told = self.journal.wait_for(mark, LOG_WAIT, done).await;
-        let lines: Vec<Pool> = self.journal.since(mark).iter().filter_map(of_web).collect();
+        // Containers that only begin to start change nothing yet.
+        let changed = |said: &Said| of_web(said).filter(|pool| pool.changed);
+        let lines: Vec<Pool> = self.journal.since(mark).iter().filter_map(changed).collect();
         for (place, pool) in lines.iter().enumerate() {
             let label = if place == 0 { "Seaway: " } else { "        " };
             self.screen.item(&format!("{}{}", self.paint.dim(label), self.paint.warn(&pool.text)));

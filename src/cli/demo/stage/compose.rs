@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seaway_config::model::natural_order;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -33,11 +34,22 @@ impl Compose {
     pub(crate) async fn open(project: &str, api: Target, journal: &Arc<Journal>) -> Result<Self, String> {
         let program = find_compose().await?;
         let mut compose = Self { project: project.to_owned(), program, api, _log: None };
-        let container = compose.run(&["ps", "-q", "seaway"]).await?;
-        // Without a log there is still a tour: it then tells what the answers alone show.
-        if let Some(container) = container.lines().next().map(str::trim).filter(|id| !id.is_empty()) {
-            compose._log = follow(container, journal).ok();
+        // Scaling a project that does not run would start it.
+        let services = compose.run(&["config", "--services"]).await?;
+        if !services.lines().any(|service| service.trim() == "web") {
+            return Err(
+                "the compose file here has no service web; the tour is for docker-compose.yml of Seaway".to_owned()
+            );
         }
+        let container = compose.run(&["ps", "-q", "seaway"]).await?;
+        let Some(container) = container.lines().next().map(str::trim).filter(|id| !id.is_empty()) else {
+            let program = program.join(" ");
+            return Err(format!(
+                "no Seaway runs in the compose project {project:?}; `{program} up -d --build` starts it"
+            ));
+        };
+        // Without a log there is still a tour: it then tells what the answers alone show.
+        compose._log = follow(container, journal).ok();
         Ok(compose)
     }
 
@@ -51,7 +63,7 @@ impl Compose {
 
 impl Stage for Compose {
     fn hint(&self) -> String {
-        format!("{} logs -f seaway", self.program.join(" "))
+        format!("Seaway's own view, for another window: {} logs -f seaway", self.program.join(" "))
     }
 
     fn command(&self, service: &str, replicas: u32) -> String {
@@ -73,14 +85,17 @@ impl Stage for Compose {
             .await
             .map_err(|error| format!("Seaway's API cannot be asked ({url}): {error}"))?;
         match answer.status {
-            200 => servers(&answer.body).ok_or_else(|| format!("{url} does not answer as Seaway's API does")),
+            200 => servers(&answer.body, &self.project)
+                .ok_or_else(|| format!("{url} does not answer as Seaway's API does")),
             404 => Ok(Vec::new()),
             status => Err(format!("{url} answers with status {status}")),
         }
     }
 }
 
-fn servers(body: &[u8]) -> Option<Vec<Server>> {
+/// The servers that the API lists. Another project may have a service of the same name, which Seaway tells apart by longer
+/// names; those that it cannot even reach are none of this project's.
+fn servers(body: &[u8], project: &str) -> Option<Vec<Server>> {
     let service: Value = serde_json::from_slice(body).ok()?;
     let Some(list) = service.pointer("/seaway/servers") else {
         // A service without any server has no such list.
@@ -88,10 +103,15 @@ fn servers(body: &[u8]) -> Option<Vec<Server>> {
     };
     let text = |server: &Value, key: &str| Some(server.get(key)?.as_str()?.to_owned());
     let read = |server: &Value| {
-        let ready = text(server, "state")? == "ready";
-        Some(Server { name: text(server, "name")?, container: text(server, "container")?, ready })
+        let (name, state) = (text(server, "name")?, text(server, "state")?);
+        let short = name.strip_prefix(project).and_then(|rest| rest.strip_prefix('-'));
+        let name = short.unwrap_or(&name).to_owned();
+        Some((Server { name, container: text(server, "container")?, ready: state == "ready" }, state != "unreachable"))
     };
-    list.as_array()?.iter().map(read).collect()
+    let all: Vec<(Server, bool)> = list.as_array()?.iter().map(read).collect::<Option<_>>()?;
+    let mut ours: Vec<Server> = all.into_iter().filter_map(|(server, ours)| ours.then_some(server)).collect();
+    ours.sort_by(|a, b| natural_order(&a.name, &b.name));
+    Some(ours)
 }
 
 async fn find_compose() -> Result<&'static [&'static str], String> {
@@ -159,14 +179,15 @@ mod tests {
     fn the_apis_servers_are_read() {
         let body = br#"{"name":"web@docker","seaway":{"servers":[
             {"name":"web-1","container":"aa","url":"http://172.20.0.2:80","state":"ready","inFlight":0},
-            {"name":"web-2","container":"bb","url":"http://172.20.0.3:80","state":"starting","inFlight":0}]}}"#;
-        let all = servers(body).unwrap();
-        assert_eq!(all.len(), 2);
+            {"name":"other-web-1","container":"cc","url":"http://172.21.0.3:80","state":"unreachable","inFlight":0},
+            {"name":"shop-web-2","container":"bb","url":"http://172.20.0.3:80","state":"starting","inFlight":0}]}}"#;
+        let all = servers(body, "shop").unwrap();
+        assert_eq!(all.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["web-1", "web-2"]);
         assert_eq!((all[0].name.as_str(), all[0].container.as_str(), all[0].ready), ("web-1", "aa", true));
         assert!(!all[1].ready);
-        assert_eq!(servers(br#"{"name":"web@docker"}"#), Some(Vec::new()));
+        assert_eq!(servers(br#"{"name":"web@docker"}"#, "shop"), Some(Vec::new()));
         for strange in [&b"<html>"[..], b"{}", br#"{"seaway":{"servers":[{}]}}"#] {
-            assert_eq!(servers(strange), None);
+            assert_eq!(servers(strange, "shop"), None);
         }
     }
 

@@ -184,7 +184,7 @@ impl Embedded {
 
 impl Stage for Embedded {
     fn hint(&self) -> String {
-        "everything runs inside this process, no Docker is used".to_owned()
+        "Everything runs inside this process; no Docker is used.".to_owned()
     }
 
     fn command(&self, service: &str, replicas: u32) -> String {
