@@ -177,20 +177,20 @@ impl Builder {
         let own = self.options.own.as_deref().and_then(|id| OwnContainer::find(id, snapshot));
         let by_id = snapshot.iter().map(|c| (c.id.as_str(), &**c)).collect();
         let around = Surroundings { by_id, own, host_address: self.options.host_address };
-        let names = server_names(snapshot);
         let mut built = Built::default();
-        for container in snapshot {
-            if container.running {
-                built.present.insert(Owner::of(container));
-            }
-            if is_one_off(container) {
-                continue;
-            }
+        built.present.extend(snapshot.iter().filter(|c| c.running).map(|c| Owner::of(c)));
+        let mut taking_part = Vec::new();
+        for container in snapshot.iter().filter(|c| !is_one_off(c)) {
             let decoded = self.decode(container);
+            if takes_part(container, &decoded, &self.options) {
+                taking_part.push((&**container, decoded));
+            }
+        }
+        let names = server_names(&taking_part);
+        for (container, decoded) in &taking_part {
             let name = names.get(container.id.as_str()).map_or(container.name.as_str(), String::as_str);
-            built
-                .partials
-                .extend(One { container, decoded: &decoded, options: &self.options, around: &around, name }.build());
+            let one = One { container, decoded, options: &self.options, around: &around, name };
+            built.partials.push(one.build());
         }
         built.partials.sort_by(|a, b| a.id.cmp(&b.id));
         self.decoded.retain(|id, _| around.by_id.contains_key(id.as_str()));
@@ -220,9 +220,17 @@ fn is_one_off(container: &Container) -> bool {
     container.labels.get(ONE_OFF).is_some_and(|v| v.eq_ignore_ascii_case("true"))
 }
 
-/// How people call each container: `web-3` where Compose numbered it and nothing else that runs is called so, else by
-/// the container's name. While a replica is recreated, both generations have its number, and that is right.
-fn server_names(snapshot: &[Arc<Container>]) -> HashMap<&str, String> {
+/// Whether it is to be routed at all.
+fn takes_part(container: &Container, decoded: &Decoded, options: &BuildOptions) -> bool {
+    // Whoever mistypes `traefik.enable` meant to say something about this container: it is shown, and off.
+    decoded.enable.unwrap_or(options.exposed_by_default || decoded.provider_fault)
+        && options.constraints.as_ref().is_none_or(|c| c.matches(&container.labels))
+        && (container.running || decoded.allow_non_running)
+}
+
+/// How people call each container: `web-3` where Compose numbered it and nothing else that runs and takes part is called
+/// so, else by the container's name. While a replica is recreated, both generations have its number, and that is right.
+fn server_names<'c>(taking_part: &[(&'c Container, Arc<Decoded>)]) -> HashMap<&'c str, String> {
     let numbered = |c: &Container| {
         let (service, number) = (compose_name(c)?.0, c.labels.get(NUMBER)?);
         let plain =
@@ -230,13 +238,13 @@ fn server_names(snapshot: &[Arc<Container>]) -> HashMap<&str, String> {
         (plain(service) && plain(number)).then(|| format!("{service}-{number}"))
     };
     let mut called: HashMap<String, HashSet<Owner>> = HashMap::new();
-    for container in snapshot.iter().filter(|c| c.running && !is_one_off(c)) {
+    for container in taking_part.iter().map(|(c, _)| *c).filter(|c| c.running) {
         for name in numbered(container).into_iter().chain([container.name.clone()]) {
             called.entry(name).or_default().insert(Owner::of(container));
         }
     }
     let unique = |name: &String| called.get(name).is_some_and(|owners| owners.len() == 1);
-    snapshot.iter().filter_map(|c| Some((c.id.as_str(), numbered(c).filter(unique)?))).collect()
+    taking_part.iter().filter_map(|(c, _)| Some((c.id.as_str(), numbered(c).filter(unique)?))).collect()
 }
 
 /// One container on its way to a [`Partial`].
@@ -250,19 +258,9 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    /// The part of the configuration, or nothing if the container does not count.
-    fn build(&self) -> Option<Partial> {
+    /// The part of the configuration that this container declares.
+    fn build(&self) -> Partial {
         let (container, decoded) = (self.container, self.decoded);
-        // Whoever mistypes `traefik.enable` meant to say something about this container: it is shown, and off.
-        if !decoded.enable.unwrap_or(self.options.exposed_by_default || decoded.provider_fault) {
-            return None;
-        }
-        if self.options.constraints.as_ref().is_some_and(|c| !c.matches(&container.labels)) {
-            return None;
-        }
-        if !container.running && !decoded.allow_non_running {
-            return None;
-        }
         let mut partial = Partial {
             id: container.id.clone(),
             container: container.name.clone(),
@@ -287,7 +285,7 @@ impl One<'_> {
         // What concerns the container's address is found once for each of its services.
         let mut seen = HashSet::new();
         partial.diagnostics.retain(|d| seen.insert((d.code, d.origin.key.clone(), d.message.clone())));
-        Some(partial)
+        partial
     }
 
     fn services(&self, partial: &mut Partial) {

@@ -375,6 +375,12 @@ fn servers_are_called_by_service_and_number_where_that_is_unique() {
     let names: Vec<_> =
         built.partials.iter().flat_map(|p| p.services.values()).map(|s| &*s.value.servers[0].name).collect();
     assert_eq!(names, ["blog-web-1", "shop-web-1", "web-2", "web-2-copy"]);
+    let elsewhere = replica("blog", "web", 1, &[("traefik.enable", "false")]);
+    let built = build([replica("shop", "web", 1, &[]), elsewhere]);
+    assert_eq!(
+        &*built.partials[0].services["web-shop"].value.servers[0].name, "web-1",
+        "who is not routed takes no name"
+    );
     let old = Container { id: "old".to_owned(), name: "old".to_owned(), ..replica("shop", "web", 1, &[]) };
     let ended = Container { running: false, ..replica("blog", "web", 1, &[]) };
     let built = build([replica("shop", "web", 1, &[]), old, ended]);
