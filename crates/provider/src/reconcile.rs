@@ -32,7 +32,7 @@ use view::View;
 
 /// Changes that follow one another within this time become one table.
 pub const WINDOW: Duration = Duration::from_millis(15);
-/// Changes of readiness within this time become one line of the log.
+/// Servers that are lost within this time share a line of the log.
 const TELLING: Duration = Duration::from_millis(20);
 /// A little more than the timer's resolution.
 const SLACK: Duration = Duration::from_millis(5);
@@ -113,8 +113,8 @@ pub struct Reconciler {
 /// When something is to be done.
 #[derive(Debug, Default)]
 struct Due {
-    /// Since when the table lags behind.
-    dirty: Option<Instant>,
+    /// Since when the table lags behind, by both clocks.
+    dirty: Option<(Instant, Millis)>,
     apply: Option<Instant>,
     tell: Option<Instant>,
     applied: Option<Instant>,
@@ -220,6 +220,7 @@ impl Reconciler {
                 self.announce(!changed.is_empty());
                 self.view.disconnected(&container, &network_id);
             }
+            Update::Heard { container } => self.story.heard(&container, now),
             Update::Stale { since, reason } => {
                 let news = self.status.borrow().stale.is_none();
                 self.status.send_modify(|status| status.stale = Some(Stale { since, reason }));
@@ -255,13 +256,14 @@ impl Reconciler {
     /// The table lags behind: the first change is applied at once, what follows within the window together.
     fn change(&mut self) {
         let now = Instant::now();
-        self.due.dirty.get_or_insert(now);
+        self.due.dirty.get_or_insert_with(|| (now, self.clock.now()));
         let free = self.due.applied.map_or(now, |at| now.max(at + WINDOW));
         self.due.apply.get_or_insert(free);
     }
 
     /// Somebody (a probe, a notice, ourselves) said that readiness may have changed.
     fn readiness_changed(&mut self) {
+        self.story.note(self.clock.now());
         self.due.tell.get_or_insert_with(|| Instant::now() + TELLING);
         if let Some(before) = &self.standings
             && *before != standings(&self.registry)
@@ -287,14 +289,9 @@ impl Reconciler {
         }
         if self.due.apply.is_some_and(|at| at <= now) {
             self.apply();
-        } else if self.due.tell.is_some_and(|at| at <= now) {
+        } else if self.due.tell.is_some_and(|at| at <= now) || self.story.next_line().is_some_and(|at| at <= reading) {
             self.due.tell = None;
-            let lines = self.story.tell(&self.published.current(), reading, None);
-            self.print(lines);
-        }
-        if self.story.next_line().is_some_and(|at| at <= reading) {
-            let lines = self.story.sum_up(reading);
-            self.print(lines);
+            self.tell(reading, reading);
         }
     }
 
@@ -329,12 +326,12 @@ impl Reconciler {
         table.diagnostics = stale.into_iter().chain(found.iter().map(|f| f.diagnostic.clone())).collect();
         self.published.publish(table);
         let done = Instant::now();
-        let took = done - self.due.dirty.take().unwrap_or(started);
+        let (dirty, since) = self.due.dirty.take().unwrap_or((started, now));
+        let took = done - dirty;
         self.due = Due { applied: Some(done), ..Due::default() };
         self.tombstones.remember(merged);
         self.status.send_modify(|status| status.applied(now, took));
-        let lines = self.story.tell(&self.published.current(), now, Some(took));
-        self.print(lines);
+        self.tell(self.clock.now(), since);
         for line in self.faults.update(&found) {
             match line.severity {
                 Severity::Error => tracing::error!(target: "seaway::labels", "{}", line.text),
@@ -345,8 +342,8 @@ impl Reconciler {
         self.registry.collect_garbage();
     }
 
-    fn print(&self, lines: Vec<String>) {
-        for line in lines {
+    fn tell(&mut self, now: Millis, since: Millis) {
+        for line in self.story.tell(&self.published.current(), now, since) {
             tracing::info!(target: "seaway::pool", "{line}");
         }
     }

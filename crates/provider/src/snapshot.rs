@@ -41,6 +41,11 @@ pub enum Update {
         /// The network's id.
         network_id: String,
     },
+    /// Something about this container is being asked and will be in a snapshot; only its time counts.
+    Heard {
+        /// The container's full id.
+        container: String,
+    },
     /// The engine cannot be reached: what is served goes on being served.
     Stale {
         /// Since when.

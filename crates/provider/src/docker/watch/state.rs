@@ -188,7 +188,10 @@ impl State {
             }
             // Not told at once: until the inspect its address is unknown, and the one it had may be another's by now.
             // A start that makes the difference is seen by its time in the snapshot.
-            Action::Start => return self.touch(&id, now),
+            Action::Start => {
+                self.heard(&id);
+                return self.touch(&id, now);
+            }
             Action::Die => {
                 self.notice(&id, Notice::Ended, at);
                 self.amend(&id, |c| c.running = false);
@@ -219,6 +222,7 @@ impl State {
                 self.amend(&id, |c| c.networks.retain(|n| n.id != network));
             }
             // Out of memory is about one process, which need not be the container's first: if it was, `die` follows.
+            Action::Connect if known => self.heard(&id),
             Action::Connect | Action::Rename | Action::Update | Action::Oom => {}
         }
         // Of a container that does not run, only its start matters.
@@ -372,6 +376,10 @@ impl State {
             self.rechecks.add(&id, now + overdue);
         }
         self.notice(&id, Notice::Terminating, at);
+    }
+
+    fn heard(&self, id: &str) {
+        drop(self.updates.send(Update::Heard { container: id.to_owned() }));
     }
 
     fn notice(&self, id: &str, notice: Notice, at: EngineTime) {
