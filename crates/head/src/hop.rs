@@ -20,7 +20,8 @@ pub fn strip_request(headers: &mut HeaderMap) {
     strip(headers, true);
 }
 
-/// Removes the hop-by-hop headers of a response, and those that its `Connection` header names.
+/// Removes the hop-by-hop headers of a response, and those that its `Connection` header names. `Trailer` is kept: it
+/// names what follows the body, and that is forwarded (RFC 9110 §6.6.2).
 pub fn strip_response(headers: &mut HeaderMap) {
     strip(headers, false);
 }
@@ -53,7 +54,8 @@ fn strip(headers: &mut HeaderMap, request: bool) {
     let keep_te = request && headers.get(TE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"trailers"));
     for (name, found) in NAMES.iter().zip(found) {
         // A response's proxy-authenticate is for us only; a request never has one that means anything.
-        if found && !(keep_te && name == TE) {
+        let kept = (keep_te && name == TE) || (!request && name == TRAILER);
+        if found && !kept {
             headers.remove(name);
         }
     }
@@ -131,6 +133,13 @@ mod tests {
         headers.append(CONNECTION, "HOST, cookie,Authorization, content-length".parse().unwrap());
         strip_request(&mut headers);
         assert_eq!(headers, map(&pairs));
+    }
+
+    #[test]
+    fn a_response_announces_its_trailers() {
+        let mut headers = map(&[("trailer", "x-sum"), ("te", "trailers"), ("connection", "close")]);
+        strip_response(&mut headers);
+        assert_eq!(headers, map(&[("trailer", "x-sum")]));
     }
 
     #[test]
