@@ -13,8 +13,10 @@ use tokio::sync::oneshot;
 
 use super::io::{UpstreamIo, Wire};
 use super::pool::Lease;
-use crate::body::RequestBody;
 use crate::error::ProxyError;
+
+/// Most header lines of a response. hyper's own bound of 100 is too low for servers that set many cookies.
+const HEADERS: usize = 256;
 
 /// Connects within `limit`. Nothing of a request has been sent when this fails.
 pub(crate) async fn connect(address: &Address, server: u64, limit: Duration) -> Result<Lease, ProxyError> {
@@ -27,7 +29,7 @@ pub(crate) async fn connect(address: &Address, server: u64, limit: Duration) -> 
     let wire = Wire::new(stream);
     let io = TokioIo::new(UpstreamIo(Rc::clone(&wire)));
     let (sender, connection) =
-        http1::Builder::new().handshake::<_, RequestBody>(io).await.map_err(|_| ProxyError::ConnectFailed)?;
+        http1::Builder::new().max_headers(HEADERS).handshake(io).await.map_err(|_| ProxyError::ConnectFailed)?;
     let (hand_over, handed_over) = oneshot::channel();
     // The connection's own task ends with the connection. Its error reaches the exchange through the sender; after a 101
     // the socket is handed to the tunnel, if there is one.
