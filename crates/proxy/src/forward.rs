@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use seaway_head::{RequestHead, upgrade};
 use seaway_routing::balancer::{Pick, Tried, Want};
 use seaway_routing::state::flag;
-use seaway_routing::{Server, Service};
+use seaway_routing::{Moved, Server, Service, Verdict};
 
 use crate::body::{RequestBody, Source};
 use crate::connection::Connection;
@@ -95,16 +95,22 @@ pub(crate) async fn forward(
     let mut tried = Tried::default();
     // The server whose pooled connection had gone stale: the next try on it gets a new one.
     let mut stale = None;
+    // The server that has just refused. It is suspected after the next pick, which tells its clients why they move.
+    let mut refused: Option<ServerPlace> = None;
     let mut repeated = false;
     let mut last = Failed::new(ProxyError::NoServer);
     loop {
         let Some(service) = snapshot.table.services.get(place) else { return Err(last) };
+        let repeatable = outgoing.idempotent && !repeated;
+        let want = if repeatable { Want::LastResort } else { Want::Ready };
+        let pick = service.pick(&outgoing.head.headers, &tried, want);
+        if let Some(place) = refused.take() {
+            suspect(connection, &place);
+        }
         if !outgoing.is_replayable() {
             return Err(last);
         }
-        let repeatable = outgoing.idempotent && !repeated;
-        let want = if repeatable { Want::LastResort } else { Want::Ready };
-        let picked = match service.pick(&outgoing.head.headers, &tried, want) {
+        let picked = match pick {
             Pick::Server(picked) => picked,
             // Nothing to send it to: wait for a server, then begin again.
             Pick::None(_) => match wait(connection, flight, &snapshot, place).await {
@@ -118,7 +124,9 @@ pub(crate) async fn forward(
         };
         let Some(server) = service.servers.get(picked.index) else { return Err(last) };
         flight.trail.attempts += 1;
-        flight.trail.sticky = picked.sticky;
+        if flight.trail.sticky != Verdict::Moved(Moved::Refused) {
+            flight.trail.sticky = picked.sticky;
+        }
         flight.enter_server(ServerPlace { snapshot: Rc::clone(&snapshot), service: place, server: picked.index });
         let sticky = service.sticky.as_ref().filter(|_| picked.set_cookie);
         let set_cookie = sticky.map(|cookie| cookie.set_cookie(picked.index).clone());
@@ -140,9 +148,7 @@ pub(crate) async fn forward(
                 };
             }
             Attempt::NotConnected(error) => {
-                if error != ProxyError::NoResources {
-                    suspect(connection, service, server);
-                }
+                refused = flight.trail.server.clone().filter(|_| error != ProxyError::NoResources);
                 tried.insert(server);
                 last = Failed { error, lost: false, set_cookie };
             }
@@ -238,11 +244,12 @@ fn granted(asked: Option<HeaderValue>, response: &Response<Incoming>) -> Result<
 }
 
 /// Nobody answers at its address, whatever was last heard: it takes no more requests until its port accepts again.
-fn suspect(connection: &Rc<Connection>, service: &Service, server: &Server) {
+fn suspect(connection: &Connection, place: &ServerPlace) {
+    let Some((service, server)) = place.find() else { return };
     if server.state.is_ready() {
         service.state.touch_ready(connection.worker.clock.now());
     }
-    if server.state.flags() & flag::UNPROBED == 0 && server.state.set(flag::UNPROBED) {
+    if server.state.set(flag::UNPROBED) {
         connection.worker.options.published.wake();
     }
 }

@@ -38,7 +38,8 @@ impl ServerPlace {
         Some(&self.find()?.1.state)
     }
 
-    fn find(&self) -> Option<(&Service, &Server)> {
+    /// The server, and the service that it is of.
+    pub(crate) fn find(&self) -> Option<(&Service, &Server)> {
         let service = self.snapshot.table.services.get(self.service)?;
         Some((service, service.servers.get(self.server)?))
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -109,6 +109,7 @@ impl Setup {
                 own_container: None,
             },
             published: Arc::clone(&published),
+            gate: Arc::default(),
             clock,
             proxy: None,
             writer: None,
@@ -122,7 +123,7 @@ impl Setup {
         let options = ProxyOptions {
             published: Arc::clone(&published),
             clock,
-            internal: Arc::new(TestInternal),
+            internal: Arc::new(TestInternal(Arc::clone(&world.gate))),
             log_internals: true,
             dial_timeout: self.dial_timeout,
             response_header_timeout: self.response_header_timeout,
@@ -146,6 +147,7 @@ impl Setup {
 pub(crate) struct World {
     pub(crate) registry: StateRegistry,
     pub(crate) published: Arc<Published>,
+    pub(crate) gate: Arc<Gate>,
     options: CompileOptions,
     clock: Clock,
     proxy: Option<Proxy>,
@@ -374,12 +376,44 @@ pub(crate) fn server(n: usize, upstream: &Upstream) -> model::Server {
     }
 }
 
-/// `api@internal` says what it was asked; `/panic` panics.
-struct TestInternal;
+/// `api@internal` says what it was asked; `/panic` panics, `/block` keeps the worker's thread until it is let go.
+struct TestInternal(Arc<Gate>);
+
+/// Keeps a worker from doing anything, so that what happens meanwhile is there all at once afterwards.
+#[derive(Default)]
+pub(crate) struct Gate {
+    state: Mutex<(bool, bool)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    /// Waits until the worker stands at the gate.
+    pub(crate) async fn closed(&self) {
+        until("the worker stands still", || self.state.lock().unwrap().0).await;
+    }
+
+    /// Lets it go on.
+    pub(crate) fn open(&self) {
+        self.state.lock().unwrap().1 = true;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.0 = true;
+        let (mut state, late) = self.changed.wait_timeout_while(state, raw::DEADLINE, |s| !s.1).unwrap();
+        assert!(!late.timed_out(), "nobody opened the gate");
+        *state = (false, false);
+    }
+}
 
 impl Internal for TestInternal {
     fn call(&self, request: InternalRequest) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send>> {
+        let gate = Arc::clone(&self.0);
         Box::pin(async move {
+            if request.path == "/block" {
+                gate.pass();
+            }
             assert!(request.path != "/panic", "asked to panic");
             let body = format!("{} {} {} {:?}", request.service, request.method, request.path, request.query);
             Response::new(Bytes::from(body))
