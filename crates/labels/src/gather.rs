@@ -196,9 +196,18 @@ impl Gathered {
         for token in below.get(2..).unwrap_or_default() {
             node = node.child_mut(token.text, key.get(..token.end).unwrap_or(key));
         }
-        if node.value.is_some() {
-            let message = format!("it says again what {} says", node.key);
-            self.remarks.push(problem(key, Code::DuplicateLabel, message));
+        if let Some(said) = &node.value {
+            let same = problem(key, Code::DuplicateLabel, format!("it says again what {} says", node.key));
+            let last = path.rsplit('.').next().unwrap_or_default();
+            // Elsewhere the later one counts, as in Traefik; here it could take away what the other asks for.
+            if said != value && last.split('[').next().is_some_and(|option| option.eq_ignore_ascii_case("middlewares"))
+            {
+                let message = format!("it contradicts {}, which is the same label in another spelling", node.key);
+                let found = Problem { path: path.to_owned(), message, ..same };
+                self.refused.push((object, name.text.to_owned(), found));
+            } else {
+                self.remarks.push(same);
+            }
         }
         node.value = Some(value.to_owned());
         key.clone_into(&mut node.key);

@@ -57,7 +57,8 @@ pub(crate) fn place(key: &str) -> Place {
     {
         return place;
     }
-    if let Some(meant) = near_words(key, first, rest, own).or_else(|| near_dots(key)) {
+    let meant = near_words(key, first, rest, own).or_else(|| near_dots(key)).or_else(|| near_kind(key));
+    if let Some(meant) = meant {
         return Place::NearMiss(meant);
     }
     match own {
@@ -108,7 +109,7 @@ fn near_words(key: &str, first: &str, rest: &str, own: Option<Root>) -> Option<S
     let (_, root, known) = best?;
     // `traefik.httprouters.web` lost its dot: give it back.
     let glued = if RAW_PREFIXES.contains(&known) && starts_with(word, known) { word.get(known.len()..) } else { None };
-    let head = match glued.filter(|glued| !glued.is_empty()) {
+    let head = match glued.filter(|glued| is_kind(glued)) {
         Some(glued) => format!("{}.{known}.{glued}", root.word()),
         None => format!("{}.{known}", root.word()),
     };
@@ -139,6 +140,38 @@ fn near_dots(key: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// Everything below `http.`, but not all of what comes before it, or other signs in place of the dots:
+/// `traefik.routers.…`, `http.routers.…`, `com.traefik.http.routers.…`, `traefik_http_routers_…`.
+fn near_kind(key: &str) -> Option<String> {
+    // No object has fewer letters than this after its kind; foreign labels end the search here, unread.
+    let kind_at = ["router", "service", "middleware"].iter().filter_map(|kind| find(key, kind)).min()?;
+    let (head, tail) = key.split_at(kind_at);
+    let kind = tail.split(['.', '_', '/', '-', ':']).next().unwrap_or_default();
+    let separated = tail.get(kind.len()..).is_some_and(|rest| rest.len() > 2);
+    if head.len() > HEAD || !is_kind(kind) || !separated {
+        return None;
+    }
+    let words: Vec<&str> = head.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let root = Root::ALL.into_iter().find(|root| words.iter().any(|word| root.word().eq_ignore_ascii_case(word)));
+    let http = words.last().is_some_and(|word| word.eq_ignore_ascii_case("http"));
+    let meant = match (root, words.as_slice()) {
+        // Labels of a person's own may well end in `my-router.x`; these cannot be anything else.
+        (Some(root), [.., _]) if http || words.len() == 1 => root,
+        (None, [_]) if http => Root::Traefik,
+        _ => return None,
+    };
+    let dotted = if tail.contains('.') { tail.to_owned() } else { tail.replace(['_', '/', ':'], ".") };
+    Some(format!("{}.http.{dotted}", meant.word()))
+}
+
+fn is_kind(word: &str) -> bool {
+    ["routers", "services", "middlewares"].iter().any(|kind| within_one_edit(word, kind))
+}
+
+fn find(text: &str, word: &str) -> Option<usize> {
+    text.as_bytes().windows(word.len()).position(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn starts_with(text: &str, prefix: &str) -> bool {
@@ -185,7 +218,12 @@ mod tests {
             "traefik.swarm.network",
             "traefik.tls.options.default.minVersion",
             "traffic.shape.rate",
-            "http.routers.web.rule",
+            "routers.web.rule",
+            "http.port",
+            "my.http.services.list",
+            "com.example.traefik.routers",
+            "io.service.http.name",
+            "traefik.middleware",
             "",
             ".",
             "..",
@@ -208,7 +246,15 @@ mod tests {
             ("TRAEFIK.enable", "traefik.enable"),
             ("traefik.enabel", "traefik.enable"),
             ("traefik.dokcer.network", "traefik.docker.network"),
-            ("traefik.tcpx.y", "traefik.tcp.x.y"),
+            ("traefik.tcpx.y", "traefik.tcp.y"),
+            ("traefik.https.routers.web.rule", "traefik.http.routers.web.rule"),
+            ("traefik.routers.web.rule", "traefik.http.routers.web.rule"),
+            ("traefik.middleware.auth.chain.middlewares", "traefik.http.middleware.auth.chain.middlewares"),
+            ("seaway.services.web.loadbalancer.server.port", "seaway.http.services.web.loadbalancer.server.port"),
+            ("http.routers.web.rule", "traefik.http.routers.web.rule"),
+            ("com.traefik.http.routers.web.rule", "traefik.http.routers.web.rule"),
+            ("traefik_http_routers_web_middlewares", "traefik.http.routers.web.middlewares"),
+            ("TRAEFIK/HTTP/ROUTERS/web/rule", "traefik.http.ROUTERS.web.rule"),
             ("traefik.httprouters.web.rule", "traefik.http.routers.web.rule"),
             ("traefikhttp.routers.web.rule", "traefik.http.routers.web.rule"),
             ("trae.fik.http.routers.web.rule", "traefik.http.routers.web.rule"),

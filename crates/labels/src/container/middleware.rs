@@ -20,6 +20,17 @@ pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Middlewa
             Middleware::Broken {}
         }
     };
+    if let Middleware::Chain(chain) = &value
+        && chain.middlewares.is_empty()
+        && problems.is_empty()
+    {
+        let key = cx.key_of(&["chain"]).unwrap_or_else(|| cx.first_key());
+        problems.push(problem(
+            &key,
+            Code::BadMiddleware,
+            "the chain is empty, so nothing would stand where it is used",
+        ));
+    }
     let mut declared = Declared::new(value, report.at(&cx.first_key()));
     for found in &problems {
         let diagnostic = report.error(found, report.off(Object::Middleware, cx.name));

@@ -25,6 +25,7 @@ struct Item<'a> {
 pub(super) fn find(gathered: &Gathered) -> Vec<(Object, String, Problem)> {
     let mut found = Vec::new();
     let used = used_middlewares(gathered);
+    found.extend(swapped(gathered));
     for object in Object::ALL {
         let items: Vec<Item<'_>> =
             gathered.objects(object).iter().map(|(name, node)| Item::new(gathered, object, name, node)).collect();
@@ -48,6 +49,17 @@ pub(super) fn find(gathered: &Gathered) -> Vec<(Object, String, Problem)> {
         }
     }
     found
+}
+
+/// `middlewares.web=auth` beside `routers.web`.
+fn swapped(gathered: &Gathered) -> impl Iterator<Item = (Object, String, Problem)> {
+    let routers = gathered.objects(Object::Router);
+    let valued = gathered.objects(Object::Middleware).iter().filter(|(_, node)| node.value.is_some());
+    valued.filter_map(|(name, node)| {
+        let (router, _) = routers.iter().find(|(router, _)| router.eq_ignore_ascii_case(name))?;
+        let message = format!("it may have been meant for the middlewares of router `{}`", show(router));
+        Some((Object::Router, router.clone(), problem(&node.key, Code::UnassignableLabel, message)))
+    })
 }
 
 impl<'a> Item<'a> {

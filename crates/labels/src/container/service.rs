@@ -13,8 +13,8 @@ use crate::suggest::distance;
 /// Options below `loadBalancer` that say how requests are spread, not where they go.
 const TUNING: [&str; 6] =
     ["strategy", "sticky", "passHostHeader", "responseForwarding", "healthCheck", "passiveHealthCheck"];
-/// The options beside them that say where requests go; what looks like one of them is no tuning.
-const PLACING: [&str; 2] = ["server", "serversTransport"];
+/// What says where requests go, or what stands in front of the servers; what looks like one of these is no tuning.
+const PLACING: [&str; 3] = ["server", "serversTransport", "middlewares"];
 
 pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<ServiceOptions> {
     let (mut options, problems) = cx.decode::<ServiceOptions>();

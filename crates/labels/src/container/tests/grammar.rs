@@ -143,6 +143,8 @@ fn keys_that_differ_in_case_only() {
     assert_eq!(codes(&decoded), [Code::DuplicateLabel]);
     assert_eq!(decoded.diagnostics[0].severity, Severity::Warning);
     assert_eq!(router_off(&decoded, "web"), None);
+    let decoded = http(&["routers.web.Middlewares=guard", "routers.web.middlewares="]);
+    assert_eq!(router_off(&decoded, "web"), Some(Code::DuplicateLabel), "the later one would take the guard away");
 }
 
 #[test]

@@ -336,3 +336,28 @@ fn limits() {
     assert!(router_off(&decoded, "web").is_some());
     assert_eq!(decoded.quarantine_all.as_ref().map(|d| d.code), Some(Code::LabelLimit));
 }
+
+#[test]
+fn what_would_leave_a_router_without_its_guard() {
+    let guard = "middlewares.guard.addprefix.prefix=/g";
+    for line in
+        ["middlewares.web=guard", "services.s.loadbalancer.middlewares=guard", "services.s.loadbalancer.middleware=x"]
+    {
+        let decoded = http(&["routers.web.rule=Host(`a`)", "services.s.loadbalancer.server.port=80", guard, line]);
+        let off = [&decoded.routers["web"].quarantine, &decoded.services["s"].quarantine];
+        assert!(off.iter().any(|off| off.is_some()), "{line}: {decoded:?}");
+    }
+    for line in [
+        "middlewares.c.chain.middlewares=",
+        "middlewares.c.chain.middlewares[0]= ",
+        "middlewares.c.chain.middlewares=,",
+    ] {
+        let decoded = http(&["routers.web.middlewares=c", line]);
+        let off = decoded.middlewares["c"].quarantine.as_ref().unwrap();
+        assert_eq!(
+            (off.code, off.message.as_str()),
+            (Code::BadMiddleware, "the chain is empty, so nothing would stand where it is used"),
+            "{line}"
+        );
+    }
+}
