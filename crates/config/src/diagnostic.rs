@@ -172,6 +172,8 @@ codes! {
     NameConflict = 501,
     /// One owner's containers define the same object differently; the newest valid definition is used.
     DefinitionChanged = 502,
+    /// A container's own definition of a router cannot be used, so its server is kept from the one in force.
+    Withheld = 503,
 
     // 06xx: the provider
     /// The Docker Engine cannot be reached.

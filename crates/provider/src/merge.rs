@@ -86,9 +86,11 @@ pub fn merge(
     holders: &mut Holders,
     standing: &dyn Fn(&Partial) -> Standing,
 ) -> Merged {
-    let mut merge = Merge { provider, partials, standing, refused: Refused::default(), out: Merged::default() };
+    let (refused, withheld) = (Refused::default(), BTreeSet::new());
+    let mut merge = Merge { provider, partials, standing, refused, withheld, out: Merged::default() };
     merge.own_diagnostics();
     let middlewares = merge.middlewares(&holders.middlewares);
+    merge.withhold(&holders.routers);
     let services = merge.services(&holders.services);
     let routers = merge.routers(&holders.routers);
     *holders = Holders { routers, services, middlewares };
@@ -109,6 +111,8 @@ struct Merge<'a> {
     partials: &'a [Partial],
     standing: &'a dyn Fn(&Partial) -> Standing,
     refused: Refused,
+    /// Containers, by id, that one of the services gets no server from.
+    withheld: BTreeSet<(String, String)>,
     out: Merged,
 }
 
@@ -170,6 +174,42 @@ impl Merge<'_> {
         }
     }
 
+    /// Where another's definition of a router is in force and leads to a service that a container has too, the container's
+    /// own definition of that router may have been what protects its server: the service does without it.
+    fn withhold(&mut self, held: &Held) {
+        for (name, claims) in gather(self.partials, self.standing, |p| &p.routers) {
+            let tainted = |owner: &Owner, router: &Router| self.refused_middleware(owner, &router.middlewares);
+            let Some(Settled { winner, refused, .. }) =
+                settle(Kind::Router, self.provider, name, &claims, held.get(name), &tainted)
+            else {
+                continue;
+            };
+            let router = &winner.declared.value;
+            let service = Name::resolve(&router.service, self.provider);
+            let is_off = winner.declared.quarantine.is_some() || tainted(&winner.partial.owner, router).is_some();
+            if is_off || &*service.provider != self.provider {
+                continue;
+            }
+            for claim in &claims {
+                let Declared { value, origin, quarantine } = claim.declared;
+                let unused = quarantine.is_some() || refused.contains(&&claim.partial.owner);
+                // Whatever a faulty definition says of its service may be part of the fault.
+                let same_way = quarantine.is_some() || Name::resolve(&value.service, self.provider) == service;
+                if !unused || !same_way || !claim.partial.services.contains_key(&*service.local) {
+                    continue;
+                }
+                self.withheld.insert((claim.partial.id.clone(), service.local.to_string()));
+                let what = format!(
+                    "the definition of router {name}@{} in force is that of {}, and this container's own cannot be used",
+                    self.provider, winner.partial.container
+                );
+                let consequence = format!("service {service} does without this container until that is mended");
+                let note = Diagnostic::warning(Code::Withheld, origin.clone(), what, consequence);
+                self.out.diagnostics.push(Found { whose: claim.partial.owner.to_string().into(), diagnostic: note });
+            }
+        }
+    }
+
     fn services(&mut self, held: &Held) -> Held {
         let mut now = Held::new();
         for (name, claims) in gather(self.partials, self.standing, |p| &p.services) {
@@ -184,6 +224,7 @@ impl Merge<'_> {
                 self.refused.services.entry((*owner).clone()).or_default().insert(name.to_owned());
             }
             let mut object = self.take(&mut outcome, |service| &service.options.middlewares);
+            outcome.members.retain(|c| !self.withheld.contains(&(c.partial.id.clone(), name.to_owned())));
             object.object.value.servers = servers(&outcome);
             self.out.services.insert(name.to_owned(), object);
         }

@@ -98,6 +98,7 @@ fn web(numbers: impl IntoIterator<Item = u8>) -> Vec<Container> {
 }
 
 mod churn;
+mod closed;
 
 const WEB: &str = "web-shop@docker";
 

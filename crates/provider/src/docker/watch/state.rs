@@ -52,6 +52,8 @@ pub(super) struct State {
     suspects_due: Option<Instant>,
     resync: Resync,
     changed: bool,
+    /// How long a change waits for inspects that are under way, so that a burst becomes one snapshot.
+    held: Option<Instant>,
     sent: Option<Instant>,
     last_event: EngineTime,
     recent: VecDeque<u64>,
@@ -133,6 +135,7 @@ impl State {
             suspects_due: None,
             resync: Resync::AwaitsList,
             changed: false,
+            held: None,
             sent: None,
             last_event: EngineTime(0),
             recent: VecDeque::new(),
@@ -338,11 +341,15 @@ impl State {
             self.resync = Resync::Done;
             outcome.resynced = true;
         }
-        let due = self.sent.is_some_and(|sent| self.changed && now >= sent + self.timing.coalesce);
+        if self.changed && !self.in_flight.is_empty() {
+            self.held.get_or_insert(now + self.timing.coalesce);
+        }
+        let due = self.snapshot_due().is_some_and(|due| now >= due);
         if outcome.resynced || due {
             outcome.first = self.sent.is_none();
             self.sent = Some(now);
             self.changed = false;
+            self.held = None;
             let snapshot = self.known.values().map(|k| Arc::clone(&k.container)).collect();
             drop(self.updates.send(Update::Snapshot(Arc::new(snapshot))));
         }
@@ -356,12 +363,18 @@ impl State {
 
     /// When [`publish`](Self::publish) has something to do at the latest.
     pub(super) fn publish_due(&self) -> Option<Instant> {
-        let snapshot = self.sent.filter(|_| self.changed).map(|sent| sent + self.timing.coalesce);
+        let snapshot = self.snapshot_due();
         let resync = match &self.resync {
             Resync::Inspecting { deadline, .. } => Some(*deadline),
             _ => None,
         };
         [snapshot, resync, self.suspects_due].into_iter().flatten().min()
+    }
+
+    /// After the first snapshot, changes are told when they are complete, but neither much later nor too often.
+    fn snapshot_due(&self) -> Option<Instant> {
+        let free = self.sent.filter(|_| self.changed)? + self.timing.coalesce;
+        Some(self.held.filter(|_| !self.in_flight.is_empty()).map_or(free, |held| free.max(held)))
     }
 
     fn killed(&mut self, id: String, signal: u8, at: EngineTime, now: Instant) {
@@ -397,15 +410,19 @@ impl State {
         }
     }
 
-    /// Wants an inspect soon.
+    /// Wants an inspect soon, one for all that happens until then.
     fn touch(&mut self, id: &str, now: Instant) {
+        self.touch_by(id, now, now + self.timing.coalesce);
+    }
+
+    fn touch_by(&mut self, id: &str, now: Instant, due: Instant) {
         match self.in_flight.get_mut(id) {
             Some(asked) => {
                 asked.stale.get_or_insert(now);
             }
             None => {
                 self.background.remove(id);
-                self.urgent.add(id, now + self.timing.coalesce);
+                self.urgent.add(id, due);
             }
         }
     }
