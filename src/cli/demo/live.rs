@@ -22,9 +22,11 @@ const PEOPLE: usize = 6;
 const EVERY: Duration = Duration::from_millis(1500);
 const REDRAW: Duration = Duration::from_millis(250);
 
-const HELP: &str = "+ −  more or fewer replicas of web      1…9  exactly so many      k  kill one without a warning
-r    redeploy: replace one by one       p    visitors pause       t  the guided tour
-q    quit                               ?    this help";
+const HELP: &str = "\
++ −   one replica of web more or less     1…9   exactly so many
+k     kill one without a warning          r     redeploy: replace one by one
+p     visitors pause                      t     the guided tour
+?     this help                           q     quit";
 
 /// The demo for one person at a keyboard; true when nothing was lost.
 pub(super) async fn interactive(
@@ -194,12 +196,14 @@ impl<'a> Show<'a> {
 
     /// Does what is asked for, while the log goes on.
     async fn perform(&mut self, command: &Command) -> Result<(), String> {
-        let stage = self.stage;
+        let (stage, screen) = (self.stage, self.screen);
         let doing = async {
             match command {
                 Command::Scale(service, number) => stage.scale(service, *number).await,
                 Command::Kill(service) => {
-                    stage.kill(service).await;
+                    if stage.kill(service).await.is_none() {
+                        screen.line(&format!("{service} has no replica that could be killed"));
+                    }
                     Ok(())
                 }
                 Command::Redeploy(service) => stage.redeploy(service).await,

@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal, Write};
 
 /// Columns that text is wrapped at; the lines of a log may be a little longer.
 pub(super) const WIDTH: usize = 80;
-const INDENT: &str = "   ";
+/// What stands before most lines.
+pub(super) const INDENT: &str = "   ";
 
 const DIM: &str = "2";
 const BOLD: &str = "1";

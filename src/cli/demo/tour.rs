@@ -233,11 +233,14 @@ impl<S: Stage> Tour<'_, S> {
         let Some(moved) = of(followed).or_else(|| judged.needed.first()) else { return };
         let path = path_of(&moved.visitor);
         let wanted = |said: &Said| match said {
-            Said::Exchange(e) if e.sticky == "moved" && e.asks_for(&path) => Some(e.clone()),
+            Said::Exchange(e) if e.sticky == "moved" && e.path() == path => Some(e.clone()),
             _ => None,
         };
         let line = self.journal.wait_for(mark, LOG_WAIT, wanted).await;
-        screen.say(&format!("What happened to {}, as Seaway's access log has it:", paint.bold(&moved.visitor)));
+        screen.say(&format!(
+            "What happened to {}, as Seaway's access log has it (shortened):",
+            paint.bold(&moved.visitor)
+        ));
         if let Some(exchange) = &line {
             for part in exchange_line(exchange, paint) {
                 screen.item(&part);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use seaway_config::model::natural_order;
 
 use crate::cli::demo::journal::Exchange;
-use crate::cli::demo::screen::Paint;
+use crate::cli::demo::screen::{INDENT, Paint, WIDTH, visible_width};
 use crate::cli::demo::tally::Move;
 
 /// `web-1 web-2 web-3`: replicas in the order in which they answered.
@@ -29,35 +29,29 @@ pub(super) fn tally_lines(replicas: &[String], paint: Paint) -> Vec<String> {
     counts.into_iter().map(line).collect()
 }
 
-/// One line of the access log: what matters to a reader, in two parts where it would be too long.
+/// One line of the access log, shortened to what matters here; in two parts where it would be too long.
 pub(crate) fn exchange_line(exchange: &Exchange, paint: Paint) -> Vec<String> {
     let server = exchange.server.as_deref().map_or_else(|| "-".to_owned(), |name| paint.replica(name));
     let status = match exchange.status.as_bytes().first() {
         Some(b'2' | b'3') => paint.good(&exchange.status),
         _ => paint.bad(&exchange.status),
     };
-    let head = format!(
-        "{} {status} {} {} → {server} {}",
-        paint.dim(&exchange.time),
-        exchange.method,
-        exchange.target,
-        paint.dim(&exchange.took)
-    );
+    let time = paint.dim(&exchange.time);
+    let took = paint.dim(&exchange.took);
+    let head = format!("{time} {status} {} {} → {server} {took}", exchange.method, exchange.path());
     let mut verdict = Vec::new();
-    if !exchange.sticky.is_empty() {
+    if !matches!(exchange.sticky.as_str(), "" | "none") {
         verdict.push(format!("sticky={}", exchange.sticky));
     }
     verdict.extend(exchange.reason.iter().map(|reason| format!("reason={reason}")));
     verdict.extend(exchange.notes.iter().cloned());
     let verdict = verdict.join(" ");
-    let shown = if exchange.sticky == "moved" || !exchange.notes.is_empty() {
-        paint.warn(&verdict)
-    } else {
-        paint.dim(&verdict)
-    };
-    let width = crate::cli::demo::screen::visible_width;
-    if width(&head) + 1 + width(&verdict) <= crate::cli::demo::screen::WIDTH {
-        vec![format!("{head} {shown}").trim_end().to_owned()]
+    let told = exchange.sticky == "moved" || !exchange.notes.is_empty();
+    let shown = if told { paint.warn(&verdict) } else { paint.dim(&verdict) };
+    if verdict.is_empty() {
+        vec![head]
+    } else if visible_width(&head) + 1 + visible_width(&verdict) <= WIDTH - INDENT.len() {
+        vec![format!("{head} {shown}")]
     } else {
         vec![head, format!("             {shown}")]
     }
@@ -130,15 +124,14 @@ mod tests {
         let short = Exchange { target: "app.localhost/".to_owned(), ..exchange(Some("draining")) };
         assert_eq!(
             exchange_line(&short, Paint::PLAIN),
-            ["12:04:11.482 200 GET app.localhost/ → web-2 3.1ms sticky=moved reason=draining"]
+            ["12:04:11.482 200 GET / → web-2 3.1ms sticky=moved reason=draining"]
         );
         assert_eq!(
             exchange_line(&exchange(Some("draining")), Paint::PLAIN),
-            [
-                "12:04:11.482 200 GET app.localhost/whoami?v=anna → web-2 3.1ms",
-                "             sticky=moved reason=draining"
-            ]
+            ["12:04:11.482 200 GET /whoami?v=anna → web-2 3.1ms", "             sticky=moved reason=draining"]
         );
+        let plain = Exchange { sticky: "none".to_owned(), ..exchange(None) };
+        assert_eq!(exchange_line(&plain, Paint::PLAIN), ["12:04:11.482 200 GET /whoami?v=anna → web-2 3.1ms"]);
     }
 
     #[test]
