@@ -100,10 +100,9 @@ impl Judged {
         Self { needed, needless }
     }
 
-    /// Sessions that moved, each counted once.
+    /// Sessions that had to move, each counted once.
     pub(super) fn sessions(&self) -> usize {
-        let all = self.needed.iter().chain(&self.needless);
-        all.map(|m| m.visitor.as_str()).collect::<BTreeSet<_>>().len()
+        self.needed.iter().map(|m| m.visitor.as_str()).collect::<BTreeSet<_>>().len()
     }
 }
 
@@ -157,7 +156,7 @@ mod tests {
         let told = BTreeSet::from(["web-4".to_owned(), "web-5".to_owned()]);
         let moves = vec![step("a", "web-5", "web-4"), step("a", "web-4", "web-1"), step("b", "web-2", "web-1")];
         let judged = Judged::new(moves, &told);
-        assert_eq!((judged.needed.len(), judged.needless.len(), judged.sessions()), (2, 1, 2));
+        assert_eq!((judged.needed.len(), judged.needless.len(), judged.sessions()), (2, 1, 1));
         assert_eq!(judged.needless[0].visitor, "b");
     }
 }

@@ -217,8 +217,9 @@ impl<S: Stage> Tour<'_, S> {
         let judged = Judged::new(self.named_moves(crowd), &told);
         let list = told.iter().map(|name| paint.replica(name)).collect::<Vec<_>>().join(", ");
         screen.say(&format!(
-            "{} of the twenty moved: they had been with {list}, which had been told to stop. The others noticed nothing.",
+            "{} of the twenty moved: they had been with {list}, which had been told to stop.{}",
             paint.bold(&judged.sessions().to_string()),
+            if judged.needless.is_empty() { " The others noticed nothing." } else { "" },
         ));
         self.tell_needless(&judged);
         self.tell_story(crowd, followed, mark, &judged).await;
