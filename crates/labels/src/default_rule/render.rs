@@ -172,8 +172,8 @@ impl Run<'_> {
     fn operand(&mut self, operand: &Operand, dot: &Value) -> Result<Value, String> {
         let value = match operand {
             Operand::Literal(value) => value.clone(),
-            Operand::Field(names) => fields(dot, names)?,
-            Operand::Variable(name, names) if name.is_empty() => fields(self.root, names)?,
+            Operand::Field(names) => self.fields(dot, names)?,
+            Operand::Variable(name, names) if name.is_empty() => self.fields(self.root, names)?,
             Operand::Variable(name, names) => {
                 let found = self.variables.iter().rev().find(|(n, _)| n == name);
                 let (_, value) = found.ok_or_else(|| format!("there is no variable ${name}"))?;
@@ -187,6 +187,17 @@ impl Run<'_> {
         };
         self.step(value.size())?;
         Ok(value)
+    }
+
+    /// The root's fields are known; one that is not there is a mistake, and no missing label.
+    fn fields(&self, value: &Value, names: &[String]) -> Result<Value, String> {
+        if std::ptr::eq(value, self.root)
+            && let (Value::Map(known), Some(first)) = (value, names.first())
+            && !known.contains_key(first)
+        {
+            return Err(format!("there is no .{first}; there are .Name, .ContainerName and .Labels"));
+        }
+        fields(value, names)
     }
 
     fn call(&mut self, name: &str, arguments: Vec<Value>) -> Result<Value, String> {

@@ -251,3 +251,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_field_that_nobody_has_is_named() {
+    for template in ["{{ .Nam }}", "{{ with .Labels }}{{ $.name }}{{ end }}"] {
+        let error = render_with(template, "web", LABELS).unwrap_err();
+        assert!(error.starts_with("there is no ."), "{error}");
+    }
+}

@@ -153,6 +153,11 @@ impl Check<'_> {
         let endpoint = docker.endpoint.as_str();
         match endpoint.split_once("://") {
             _ if endpoint.is_empty() => {}
+            // What stands there is not repeated.
+            Some((scheme, rest)) if scheme != "unix" && rest.contains('@') => {
+                let message = "user and password are given by the options username and password".to_owned();
+                self.bad(&at("endpoint"), message, "");
+            }
             Some(("unix" | "tcp" | "http" | "https", rest)) if !rest.is_empty() => {}
             Some(("ssh" | "npipe" | "fd", _)) => {
                 let message = format!("an endpoint such as {} does not work yet", show(endpoint));

@@ -10,7 +10,7 @@ use seaway_config::tree::Node;
 
 use super::Given;
 use super::flags::{not_yet, put};
-use super::known::{Found, NOT_YET, look_up, sections, suggest};
+use super::known::{Found, NOT_YET, look_up, near_section, sections, suggest};
 
 /// Reads all variables with a prefix into a tree.
 pub(super) fn read(variables: &[(String, String)], prefix: &str, given: &mut Given) -> Node {
@@ -19,7 +19,12 @@ pub(super) fn read(variables: &[(String, String)], prefix: &str, given: &mut Giv
         variables.iter().filter_map(|(key, value)| Some((key, key.strip_prefix(prefix)?, value))).collect();
     ours.sort();
     for (key, rest, value) in ours {
+        // Names of options hold no underscore, so this cut is right wherever the name of an entry point is too.
+        let cut: Vec<&str> = rest.split('_').collect();
         if !sections().any(|section| after(rest, section).is_some()) {
+            if let Some(meant) = near_section(&cut) {
+                unread(key, &format!("{prefix}{meant}"), prefix, given);
+            }
             continue;
         }
         if let Some((path, kind)) = find(rest, StaticOptions::OPTIONS) {
@@ -27,19 +32,27 @@ pub(super) fn read(variables: &[(String, String)], prefix: &str, given: &mut Giv
             put(&mut tree, &path, key, kind, value, given);
             continue;
         }
-        // Names of Traefik's options hold no underscore, so this cut is right wherever the name of an entry point is too.
-        let cut: Vec<&str> = rest.split('_').collect();
         match look_up(&cut, value) {
             Found::NoEffect => given.notes.push(format!("{key} is accepted and has no effect")),
             Found::NotYet => not_yet(key, given),
             _ if NOT_YET.iter().any(|pattern| matches(rest, pattern)) => not_yet(key, given),
             _ => {
                 let fix = suggest(&cut).map(|path| format!("{prefix}{}", path.replace('.', "_").to_uppercase()));
+                let fix = fix.filter(|fix| fix != key);
                 given.mistake(Code::UnknownStaticOption, key, "there is no such option", fix.unwrap_or_default());
             }
         }
     }
     tree
+}
+
+/// A variable that reads like one of ours and is none. Traefik passes over its own, and so may what sets them.
+fn unread(key: &str, meant: &str, prefix: &str, given: &mut Given) {
+    if prefix == "SEAWAY_" {
+        given.mistake(Code::UnknownStaticOption, key, "there is no such option", meant);
+    } else {
+        given.notes.push(format!("{key} is not read; {meant} would be"));
+    }
 }
 
 /// The path that a variable means, and the option's kind.

@@ -5,7 +5,7 @@ use seaway_config::catalogue::{Kind, OptionSpec, Section};
 use seaway_config::decode::parse_bool;
 use seaway_config::statics::StaticOptions;
 
-use crate::suggest::{distance, nearest};
+use crate::suggest::{nearest, within_one_edit};
 
 /// Options of Traefik's that do not work yet, with all that stands below them. `*` is a name.
 pub(super) const NOT_YET: &[&str] = &[
@@ -128,9 +128,8 @@ pub(super) fn suggest(path: &[&str]) -> Option<String> {
     let mut all = Vec::new();
     paths(StaticOptions::OPTIONS, "", &mut all);
     let written = path.join(".");
-    let near = all.iter().map(|known| (distance(known, &written), known)).min()?;
-    if near.0 <= 3 {
-        return Some(near.1.clone());
+    if let Some(near) = nearest(&written, all.iter().map(String::as_str)) {
+        return Some(near.to_owned());
     }
     // `--exposedbydefault`: the last word is an option's, and the way there is missing.
     let last = path.last()?;
@@ -153,6 +152,19 @@ pub(super) fn paths(specs: &[OptionSpec], above: &str, into: &mut Vec<String>) {
 pub(super) fn sections() -> impl Iterator<Item = &'static str> {
     let ours = StaticOptions::OPTIONS.iter().map(|spec| spec.name);
     ours.chain(NOT_YET.iter().filter_map(|path| path.split('.').next()))
+}
+
+/// The section that a variable's first words were meant to name: `ENTRYPOINT_WEB_ADDRESS`, `ACCESS_LOG_FORMAT`.
+pub(super) fn near_section(words: &[&str]) -> Option<String> {
+    // Of short words too many are near.
+    let mut long = sections().filter(|section| section.len() > 4);
+    let (first, two) = (words.first()?, words.get(..2).map(<[_]>::concat));
+    let section = long.find(|section| {
+        within_one_edit(first, section) || two.as_ref().is_some_and(|two| two.eq_ignore_ascii_case(section))
+    })?;
+    let used = if within_one_edit(first, section) { 1 } else { 2 };
+    let rest = words.get(used..).unwrap_or_default();
+    Some([&[section], rest].concat().join("_").to_ascii_uppercase())
 }
 
 fn kind_of(path: &[&str], specs: &[OptionSpec]) -> Option<Kind> {

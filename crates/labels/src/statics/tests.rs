@@ -343,3 +343,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn variables_that_nearly_are_ours() {
+    for (given, meant) in [
+        ("SEAWAY_ENTRYPOINT_WEB_ADDRESS", "SEAWAY_ENTRYPOINTS_WEB_ADDRESS"),
+        ("SEAWAY_ACCESS_LOG_FORMAT", "SEAWAY_ACCESSLOG_FORMAT"),
+        ("SEAWAY_PROVIDER_DOCKER", "SEAWAY_PROVIDERS_DOCKER"),
+    ] {
+        assert_eq!(mistake(&[], &[(given, "x")]).fix, meant);
+        let (given, meant) = (given.replace("SEAWAY", "TRAEFIK"), meant.replace("SEAWAY", "TRAEFIK"));
+        let parsed = try_parse(&[], &[(&given, "x")]).unwrap();
+        assert_eq!(parsed.notes, [format!("{given} is not read; {meant} would be")]);
+    }
+    for foreign in ["SEAWAY_VERSION", "SEAWAY_PORT_80_TCP", "SEAWAY_LOGIN_URL", "SEAWAY_HOME"] {
+        assert!(try_parse(&[], &[(foreign, "x")]).unwrap().notes.is_empty(), "{foreign}");
+    }
+    assert_eq!(mistake(&[], &[("SEAWAY_ENTRYPOINTS_WEB", "x")]).fix, "", "the same again would not help");
+}
+
+#[test]
+fn short_words_are_not_near_to_everything() {
+    for given in ["-x", "--foo", "--a.b"] {
+        assert_eq!(mistake(&[given], &[]).fix, "", "{given}");
+    }
+}
+
+#[test]
+fn passwords_in_endpoints_are_not_repeated() {
+    for endpoint in ["tcp://u:geheim@h:1", "foo://u:geheim@h", "https://geheim@h:1/x"] {
+        let found = mistake(&[&format!("--providers.docker.endpoint={endpoint}")], &[]).to_string();
+        assert!(!found.contains("geheim") && found.contains("username and password"), "{found}");
+    }
+}
