@@ -19,6 +19,7 @@ use crate::framing;
 use crate::hold::Place;
 use crate::record::ServerPlace;
 use crate::response::Flight;
+use crate::retry::Broke;
 use crate::upstream::connect::connect;
 use crate::upstream::pool::Lease;
 use crate::worker::Snapshot;
@@ -97,11 +98,11 @@ pub(crate) async fn forward(
     let mut stale = None;
     // The server that has just refused. It is suspected after the next pick, which tells its clients why they move.
     let mut refused: Option<ServerPlace> = None;
-    let mut repeated = false;
+    let mut broke = Broke::default();
     let mut last = Failed::new(ProxyError::NoServer);
     loop {
         let Some(service) = snapshot.table.services.get(place) else { return Err(last) };
-        let repeatable = outgoing.idempotent && !repeated;
+        let repeatable = outgoing.idempotent && broke.unexplained() == 0;
         let want = if repeatable { Want::LastResort } else { Want::Ready };
         let pick = service.pick(&outgoing.head.headers, &tried, want);
         if let Some(place) = refused.take() {
@@ -162,14 +163,13 @@ pub(crate) async fn forward(
             }
             Attempt::Broken { pooled, answered, error } => {
                 last = Failed { error, lost: true, set_cookie };
-                let again = !answered
-                    && repeatable
-                    && outgoing.is_replayable()
-                    && worker.budget.borrow_mut().take(worker.clock.now());
-                if !again {
+                if answered || !outgoing.idempotent || !outgoing.is_replayable() {
                     return Err(last);
                 }
-                repeated = true;
+                let again = broke.may_repeat(&server.state, worker.options.published.subscribe()).await;
+                if !again || !worker.budget.borrow_mut().take(worker.clock.now()) {
+                    return Err(last);
+                }
                 // A pooled connection that the server closed meanwhile says nothing about the server itself.
                 if pooled && stale != Some(id) && server.state.is_ready() {
                     stale = Some(id);

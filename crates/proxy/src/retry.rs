@@ -1,11 +1,49 @@
 //! Which requests may be sent once more, and how many of them.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::Method;
-use seaway_routing::Millis;
+use seaway_routing::state::flag;
+use seaway_routing::{Millis, ServerState};
+use tokio::sync::watch;
 
 /// True for methods whose repetition means the same as one request (RFC 9110 §9.2.2).
 pub(crate) fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE)
+}
+
+/// How long the engine's word for a signal is waited for: it comes some milliseconds after the process got it, later on a
+/// busy machine.
+const EXPLANATION: Duration = Duration::from_millis(100);
+
+/// The servers that broke off with one and the same request in their hands.
+///
+/// That may happen once for no known reason; what breaks twice may be the request's own doing. A server that the engine told
+/// to end has its reason, so a service most of whose servers end at once costs no request that may be repeated.
+#[derive(Debug, Default)]
+pub(crate) struct Broke(Vec<Arc<ServerState>>);
+
+impl Broke {
+    /// How often that happened without the server having been told to end, as far as is known now.
+    pub(crate) fn unexplained(&self) -> usize {
+        self.0.iter().filter(|state| state.flags() & flag::TERMINATING == 0).count()
+    }
+
+    /// One more; whether the request may go to another server. `changed` wakes up when the engine has said something.
+    pub(crate) async fn may_repeat(&mut self, state: &Arc<ServerState>, mut changed: watch::Receiver<u64>) -> bool {
+        self.0.push(Arc::clone(state));
+        let explained = async {
+            while self.unexplained() > 1 {
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Too late or never: the count below says which.
+        let _in_time = tokio::time::timeout(EXPLANATION, explained).await;
+        self.unexplained() <= 1
+    }
 }
 
 /// Bounds repetitions to a share of the requests, so that a failing service is not hit harder for failing.
@@ -58,6 +96,10 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use seaway_config::model::{Condition, Identity};
+    use seaway_routing::state::Notice;
+    use seaway_routing::{Published, StateRegistry};
+
     use super::*;
 
     #[test]
@@ -70,6 +112,37 @@ mod tests {
         assert_eq!(granted, 250);
         assert!(!budget.take(Millis(5_020)));
         assert!(budget.take(Millis(11_000)));
+    }
+
+    fn server(registry: &StateRegistry, number: u8) -> Arc<ServerState> {
+        let address: Box<str> = format!("10.0.0.{number}:80").into();
+        let identity = Identity { container: format!("c{number}").into(), network: "n".into(), address };
+        registry.adopt(&identity, &Condition { assume_ready: true, ..Condition::default() }, Millis(1))
+    }
+
+    #[tokio::test]
+    async fn a_request_that_two_servers_broke_off_with_is_not_sent_to_a_third() {
+        let (registry, published) = (StateRegistry::new(1), Published::default());
+        let mut broke = Broke::default();
+        assert!(broke.may_repeat(&server(&registry, 1), published.subscribe()).await);
+        assert!(!broke.may_repeat(&server(&registry, 2), published.subscribe()).await);
+    }
+
+    #[tokio::test]
+    async fn servers_that_were_told_to_end_have_a_reason_even_if_it_is_heard_of_late() {
+        let (registry, published) = (StateRegistry::new(1), Published::default());
+        let mut broke = Broke::default();
+        for number in 1..=4 {
+            let state = server(&registry, number);
+            let told = async {
+                tokio::task::yield_now().await;
+                registry.notify(&state.identity().container, Notice::Terminating, Millis(2));
+                published.wake();
+            };
+            let (again, ()) = tokio::join!(broke.may_repeat(&state, published.subscribe()), told);
+            assert!(again, "{number}");
+        }
+        assert_eq!(broke.unexplained(), 0);
     }
 
     #[test]
