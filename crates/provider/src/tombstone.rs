@@ -17,8 +17,8 @@ pub const KEEP: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Tombstones {
     keep: Duration,
-    /// Owners that had containers at the last look.
-    living: BTreeSet<Owner>,
+    /// Owners that had containers at the last look, and the containers' ids.
+    living: BTreeMap<Owner, BTreeSet<String>>,
     /// What was in force at the last look.
     last: Merged,
     buried: BTreeMap<Owner, (Millis, Partial)>,
@@ -27,17 +27,24 @@ pub struct Tombstones {
 impl Tombstones {
     /// No tombstones yet; each will stand for `keep`.
     pub fn new(keep: Duration) -> Self {
-        Self { keep, living: BTreeSet::new(), last: Merged::default(), buried: BTreeMap::new() }
+        Self { keep, living: BTreeMap::new(), last: Merged::default(), buried: BTreeMap::new() }
     }
 
     /// The parts that stand in for owners without containers. An owner that has a container again, whatever its labels
     /// say now, needs none.
     pub fn stand_ins(&mut self, built: &Built, now: Millis) -> Vec<Partial> {
-        let declaring = built.partials.iter().map(|p| p.owner.clone());
-        let living: BTreeSet<Owner> = built.present.iter().cloned().chain(declaring).collect();
-        self.buried.retain(|owner, (until, _)| !living.contains(owner) && *until > now);
+        let mut living: BTreeMap<Owner, BTreeSet<String>> = BTreeMap::new();
+        let declaring = built.partials.iter().map(|p| (&p.id, &p.owner));
+        for (id, owner) in built.present.iter().chain(declaring) {
+            living.entry(owner.clone()).or_default().insert(id.clone());
+        }
+        self.buried.retain(|owner, (until, _)| !living.contains_key(owner) && *until > now);
         let keep = u64::try_from(self.keep.as_millis()).unwrap_or(u64::MAX);
-        for owner in self.living.difference(&living) {
+        for (owner, containers) in &self.living {
+            // A container that was renamed speaks for itself.
+            if living.contains_key(owner) || containers.iter().any(|id| built.present.contains_key(id)) {
+                continue;
+            }
             let partial = remains(&self.last, owner);
             if keep > 0
                 && !(partial.routers.is_empty() && partial.services.is_empty() && partial.middlewares.is_empty())
@@ -150,6 +157,16 @@ mod tests {
         world.see(0, [replica("shop", "web", 1, LABELS)]);
         let disabled = world.see(1, [replica("shop", "web", 1, &[("traefik.enable", "false")])]);
         assert!(disabled.routers.is_empty());
+    }
+
+    #[test]
+    fn a_renamed_container_is_not_its_own_stranger() {
+        let mut world = World::new();
+        world.see(0, [container("web", "10.0.0.2", LABELS)]);
+        let renamed = world.see(1, [Container { name: "shop".to_owned(), ..container("web", "10.0.0.2", LABELS) }]);
+        assert_eq!(renamed.routers["R"].object.value.service, "shop");
+        assert_eq!(renamed.services.keys().collect::<Vec<_>>(), ["shop"]);
+        assert!(renamed.diagnostics.is_empty() && world.tombstones.next_end().is_none());
     }
 
     #[test]

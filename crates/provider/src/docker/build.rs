@@ -5,7 +5,7 @@
 
 mod server;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -86,8 +86,8 @@ pub struct Partial {
 pub struct Built {
     /// One part for each container that counts, sorted by the container's id.
     pub partials: Vec<Partial>,
-    /// Owners of all running containers, also of those that do not count.
-    pub present: BTreeSet<Owner>,
+    /// All running containers by id with their owners, also those that do not count.
+    pub present: BTreeMap<String, Owner>,
 }
 
 /// How containers are read.
@@ -178,7 +178,7 @@ impl Builder {
         let by_id = snapshot.iter().map(|c| (c.id.as_str(), &**c)).collect();
         let around = Surroundings { by_id, own, host_address: self.options.host_address };
         let mut built = Built::default();
-        built.present.extend(snapshot.iter().filter(|c| c.running).map(|c| Owner::of(c)));
+        built.present.extend(snapshot.iter().filter(|c| c.running).map(|c| (c.id.clone(), Owner::of(c))));
         let mut taking_part = Vec::new();
         for container in snapshot.iter().filter(|c| !is_one_off(c)) {
             let decoded = self.decode(container);
