@@ -6,6 +6,7 @@ mod cli;
 mod control;
 mod internal;
 mod logging;
+mod planes;
 mod privileges;
 mod run;
 

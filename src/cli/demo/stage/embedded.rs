@@ -8,17 +8,14 @@ use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::HeaderValue;
-use seaway_config::model::{Config, natural_order};
+use seaway_config::model::natural_order;
 use seaway_config::statics::{DockerOptions, StaticOptions};
 use seaway_demo_app::Options;
-use seaway_head::{Limits, Trust};
+use seaway_labels::statics;
 use seaway_provider::docker::BuildOptions;
 use seaway_provider::memory::{MemoryEngine, Replica};
-use seaway_provider::{Reconciler, ReconcilerOptions, updates};
-use seaway_proxy::{Clock, EntryPoint, Proxy, ProxyOptions, bind, health};
-use seaway_routing::compile::{CompileOptions, EntryPointInfo};
-use seaway_routing::{Published, StateRegistry};
+use seaway_proxy::Proxy;
+use seaway_routing::Published;
 use seaway_telemetry::{Filters, Format, Sink, Writer};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -29,8 +26,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::{Server, Stage};
 use crate::cli::demo::journal::{Journal, Said};
-use crate::control::Life;
-use crate::internal::Own;
+use crate::planes::{self, Failure, Planes};
 
 const PROJECT: &str = "demo";
 /// The services of docker-compose.yml, with its labels; the port is each replica's own.
@@ -48,7 +44,6 @@ const API: [(&str, &str); 3] = [
 
 /// An engine tells of an end about this much later.
 const ENGINE_DELAY: Duration = Duration::from_millis(30);
-const MOST_WORKERS: usize = 2;
 
 /// The proxy, the engine and the servers.
 pub(crate) struct Embedded {
@@ -72,55 +67,16 @@ impl Embedded {
     pub(crate) fn start(journal: &Arc<Journal>) -> Result<Self, String> {
         capture(journal);
         let writer = access_log(journal).map_err(|error| format!("cannot make an access log: {error}"))?;
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
-        let bound = bind(vec![entry_point()], workers)
-            .map_err(|(_, error)| format!("cannot listen on a port of this machine: {error}"))?;
-
-        let clock = Clock::default();
-        let registry = Arc::new(StateRegistry::new(workers));
-        let published = Arc::new(Published::default());
+        let options = options()?;
         let build = BuildOptions::new("docker", &DockerOptions::default())
             .map_err(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-        let compile = CompileOptions {
-            entry_points: vec![EntryPointInfo { name: "web".into(), default: true }],
-            allow_internal: false,
-            own_container: None,
-        };
-        let reconciler = Reconciler::new(
-            ReconcilerOptions::new(build, compile, Config::default()),
-            registry,
-            Arc::clone(&published),
-            seaway_provider::Clock::new(move || clock.now()),
-        );
-        let (sender, receiver) = updates();
-        let options = StaticOptions::default();
-        let own = Own::new(
-            Arc::clone(&published),
-            Arc::new(Life::default()),
-            &options,
-            Some(reconciler.handle()),
-            Handle::current(),
-        );
-        tokio::spawn(reconciler.run(receiver));
-        tokio::spawn(health::probe_new_servers(Arc::clone(&published), clock, Duration::from_secs(1), |_| {}));
-        let proxy_options = ProxyOptions {
-            published: Arc::clone(&published),
-            clock,
-            internal: Arc::new(own),
-            log_internals: false,
-            dial_timeout: Duration::from_secs(1),
-            response_header_timeout: Duration::ZERO,
-            idle_upstream: Duration::from_secs(4),
-            max_idle_per_server: 200,
-            hold_timeout: options.seaway.hold.timeout,
-            hold_max: u32::try_from(options.seaway.hold.max).unwrap_or(u32::MAX),
-            server_name: HeaderValue::from_static("seaway-demo"),
-        };
-        let lanes = (0..workers).map(|_| writer.lane()).collect();
-        let proxy =
-            Proxy::start(proxy_options, lanes, bound).map_err(|error| format!("cannot start the proxy: {error}"))?;
+        let started = planes::listen(&options)
+            .and_then(|listening| planes::start(&options, build, true, listening, Some(&writer), &Handle::current()));
+        let Planes { published, updates, proxy, .. } = started.map_err(|failure| match failure {
+            Failure::Option(text) | Failure::Machine(text) => text,
+        })?;
         let address = proxy.address("web").ok_or("the proxy has no address")?;
-        Ok(Self { engine: MemoryEngine::new(sender), published, apps: Mutex::default(), proxy, writer, address })
+        Ok(Self { engine: MemoryEngine::new(updates), published, apps: Mutex::default(), proxy, writer, address })
     }
 
     /// Where the proxy listens.
@@ -237,19 +193,11 @@ fn launch(name: &str) -> io::Result<(SocketAddr, App)> {
     Ok((address, App { stop, task }))
 }
 
-fn entry_point() -> EntryPoint {
-    EntryPoint {
-        name: "web".into(),
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        trust: Arc::new(Trust { everybody: false, networks: Vec::new() }),
-        append_forwarded_for: true,
-        limits: Arc::new(Limits::default()),
-        upgrades: Arc::new(["websocket".into()]),
-        idle_timeout: Duration::from_secs(180),
-        read_timeout: Duration::from_secs(60),
-        accept_grace: Duration::ZERO,
-        grace: Duration::from_secs(1),
-    }
+/// What a person would start Seaway with, on a free port of this machine.
+fn options() -> Result<StaticOptions, String> {
+    let flags = ["--entrypoints.web.address=127.0.0.1:0", "--entrypoints.web.transport.lifecycle.gracetimeout=1s"];
+    let parsed = statics::parse(&flags.map(str::to_owned), &[]);
+    parsed.map(|parsed| parsed.options).map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }
 
 /// The real access log, into a pipe whose other end the journal reads.

@@ -1,0 +1,217 @@
+//! Both planes, built from static options and wired: what `seaway` and `seaway demo` have in common.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use seaway_config::Origin;
+use seaway_config::model::{Config, Declared, Name, Router};
+use seaway_config::statics::{EntryPointOptions, StaticOptions};
+use seaway_head::{Limits, Trust};
+use seaway_labels::statics;
+use seaway_provider::docker::BuildOptions;
+use seaway_provider::{Handle, Reconciler, ReconcilerOptions, UpdateSender, updates};
+use seaway_proxy::{Bound, Clock, EntryPoint, Proxy, ProxyOptions, bind, health};
+use seaway_routing::compile::{CompileOptions, EntryPointInfo};
+use seaway_routing::{Published, StateRegistry};
+use seaway_telemetry::Writer;
+use tokio::runtime::Handle as Runtime;
+
+use crate::control::Life;
+use crate::internal::Own;
+
+/// How long an unused connection to a server is kept. Below the five seconds after which common application servers close
+/// theirs.
+const IDLE_UPSTREAM: Duration = Duration::from_secs(4);
+/// An address on a bridge answers within a millisecond or not at all.
+const DIAL: Duration = Duration::from_secs(1);
+
+/// Why the planes did not start.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A mistake in an option.
+    Option(String),
+    /// Something that the machine refused.
+    Machine(String),
+}
+
+/// The entry points, listening. Nothing is accepted before [`start`].
+pub(crate) struct Listening {
+    workers: usize,
+    bound: Vec<Bound>,
+}
+
+/// Both planes, running.
+pub(crate) struct Planes {
+    /// The table in force.
+    pub(crate) published: Arc<Published>,
+    /// Ready, terminating.
+    pub(crate) life: Arc<Life>,
+    /// How discovery is doing.
+    pub(crate) provider: Handle,
+    /// Where a provider sends what it finds.
+    pub(crate) updates: UpdateSender,
+    /// The data plane.
+    pub(crate) proxy: Proxy,
+}
+
+/// Checks the entry points and listens on them.
+pub(crate) fn listen(options: &StaticOptions) -> Result<Listening, Failure> {
+    let workers = worker_count(options);
+    let entry_points: Vec<EntryPoint> =
+        options.entry_points.iter().map(|(name, e)| entry_point(name, e)).collect::<Result<_, _>>()?;
+    let shown: Vec<String> =
+        entry_points.iter().map(|e| format!("entryPoints.{}.address={}", e.name, e.address)).collect();
+    let bound = bind(entry_points, workers).map_err(|(place, error)| {
+        let what = shown.get(place).map_or("", String::as_str);
+        Failure::Machine(format!("{what}: cannot listen there: {error}"))
+    })?;
+    Ok(Listening { workers, bound })
+}
+
+/// Starts both planes; `runtime` is the control plane's. `discovers` tells whether a provider will send updates.
+pub(crate) fn start(
+    options: &StaticOptions,
+    build: BuildOptions,
+    discovers: bool,
+    listening: Listening,
+    writer: Option<&Writer>,
+    runtime: &Runtime,
+) -> Result<Planes, Failure> {
+    let Listening { workers, bound } = listening;
+    let clock = Clock::default();
+    let published = Arc::new(Published::default());
+    let life = Arc::new(Life::default());
+
+    // 1 the control plane
+    let reconciler = Reconciler::new(
+        ReconcilerOptions::new(build, compile_options(options), internal_routers(options)),
+        Arc::new(StateRegistry::new(workers)),
+        Arc::clone(&published),
+        seaway_provider::Clock::new(move || clock.now()),
+    );
+    let provider = reconciler.handle();
+    let (updates, received) = updates();
+    runtime.spawn(reconciler.run(received));
+    let timeouts = &options.servers_transport.forwarding_timeouts;
+    let dial = timeouts.dial_timeout.unwrap_or(DIAL);
+    runtime.spawn(health::probe_new_servers(Arc::clone(&published), clock, dial, |_| {}));
+
+    // 2 the data plane
+    let own = Own::new(
+        Arc::clone(&published),
+        Arc::clone(&life),
+        options,
+        discovers.then(|| provider.clone()),
+        runtime.clone(),
+    );
+    for bound in &bound {
+        tracing::info!(target: "seaway", "entry point {} listens on {}", bound.entry_point.name, bound.address);
+    }
+    let proxy_options = ProxyOptions {
+        published: Arc::clone(&published),
+        clock,
+        internal: Arc::new(own),
+        log_internals: options.access_log.as_ref().is_some_and(|a| a.add_internals),
+        dial_timeout: dial,
+        response_header_timeout: timeouts.response_header_timeout,
+        idle_upstream: timeouts.idle_conn_timeout.min(IDLE_UPSTREAM),
+        max_idle_per_server: usize::try_from(options.servers_transport.max_idle_conns_per_host).unwrap_or(usize::MAX),
+        hold_timeout: options.seaway.hold.timeout,
+        hold_max: u32::try_from(options.seaway.hold.max).unwrap_or(u32::MAX),
+        server_name: server_name(),
+    };
+    let lanes = writer.iter().flat_map(|w| (0..workers).map(|_| w.lane())).collect();
+    let proxy = Proxy::start(proxy_options, lanes, bound)
+        .map_err(|e| Failure::Machine(format!("cannot start the data plane: {e}")))?;
+    Ok(Planes { published, life, provider, updates, proxy })
+}
+
+fn worker_count(options: &StaticOptions) -> usize {
+    match usize::try_from(options.seaway.workers).unwrap_or(0) {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers.min(1024),
+    }
+}
+
+fn entry_point(name: &str, options: &EntryPointOptions) -> Result<EntryPoint, Failure> {
+    let at = |option: &str, text: String| Failure::Option(format!("entryPoints.{name}.{option}: {text}"));
+    let address = available(statics::listen_address(&options.address).map_err(|text| at("address", text))?);
+    let mut networks = Vec::new();
+    for text in &options.forwarded_headers.trusted_ips {
+        networks.push(seaway_head::forwarded::parse_network(text).ok_or_else(|| {
+            at(
+                "forwardedHeaders.trustedIPs",
+                format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"),
+            )
+        })?);
+    }
+    let timeouts = &options.transport.responding_timeouts;
+    let upgrades = options.http.upgrades.iter().map(|token| token.to_ascii_lowercase().into()).collect();
+    let header_bytes = usize::try_from(options.http.max_header_bytes).unwrap_or(usize::MAX).clamp(1024, 4 << 20);
+    Ok(EntryPoint {
+        name: name.into(),
+        address,
+        trust: Arc::new(Trust { everybody: options.forwarded_headers.insecure, networks }),
+        append_forwarded_for: !options.forwarded_headers.not_append_x_forwarded_for,
+        limits: Arc::new(Limits { header_bytes, ..Limits::default() }),
+        upgrades,
+        idle_timeout: timeouts.idle_timeout,
+        read_timeout: timeouts.read_timeout,
+        accept_grace: options.transport.life_cycle.request_accept_grace_timeout,
+        grace: options.transport.life_cycle.grace_time_out,
+    })
+}
+
+/// An address for all interfaces means both families; on a machine without IPv6 the other one is left.
+fn available(address: SocketAddr) -> SocketAddr {
+    let both = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    if both && std::net::TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err() {
+        return SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    }
+    address
+}
+
+fn compile_options(options: &StaticOptions) -> CompileOptions {
+    let chosen = options.entry_points.values().any(|e| e.as_default);
+    let entry_points = options
+        .entry_points
+        .iter()
+        .map(|(name, e)| EntryPointInfo {
+            name: name.as_str().into(),
+            default: if chosen { e.as_default } else { name != "traefik" },
+        })
+        .collect();
+    CompileOptions { entry_points, allow_internal: options.seaway.labels.allow_internal, own_container: None }
+}
+
+/// The routers that are there without any container.
+fn internal_routers(options: &StaticOptions) -> Config {
+    let mut config = Config::default();
+    let mut add = |name: &str, entry_point: &str, path: &str, priority: i64| {
+        let router = Router {
+            entry_points: vec![entry_point.to_owned()],
+            rule: format!("PathPrefix(`{path}`)"),
+            service: format!("{name}@internal"),
+            priority,
+            ..Router::default()
+        };
+        let origin = Origin::resource("internal", name);
+        config.routers.insert(Name::new(name, "internal"), Declared::new(router, origin));
+    };
+    if let Some(ping) = options.ping.as_ref().filter(|p| !p.manual_routing) {
+        add("ping", &ping.entry_point, "/ping", i64::MAX);
+    }
+    if options.api.as_ref().is_some_and(|a| a.insecure) {
+        add("api", "traefik", "/api", i64::MAX - 1);
+    }
+    config
+}
+
+fn server_name() -> HeaderValue {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .and_then(|name| HeaderValue::from_str(name.trim()).ok())
+        .unwrap_or_else(|| HeaderValue::from_static("seaway"))
+}
