@@ -50,19 +50,47 @@ pub(super) fn compose(arguments: &[&str], folder: &Path, environment: &[(&str, &
 
 /// Waits until `probe` gives something, asking often; panics when that takes longer than `limit`.
 #[track_caller]
-pub(super) fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+pub(super) fn eventually<T>(what: &str, limit: Duration, probe: impl FnMut() -> Option<T>) -> T {
+    try_eventually(limit, probe).unwrap_or_else(|| panic!("{what}: not within {limit:?}"))
+}
+
+/// The same; nothing when it takes longer than `limit`.
+pub(super) fn try_eventually<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
-    loop {
+    while Instant::now() < deadline {
         if let Some(found) = probe() {
-            return found;
+            return Some(found);
         }
-        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
+        #[allow(clippy::disallowed_methods, reason = "a pause between two looks at a condition that has a deadline")]
         std::thread::sleep(Duration::from_millis(10));
+    }
+    probe()
+}
+
+/// A compose project; everything in it is removed with this, however the test ends.
+#[derive(Debug)]
+pub(super) struct Project(String);
+
+impl Project {
+    /// A project whose name no other test, nor another run of this one, has.
+    pub(super) fn new(name: &str) -> Self {
+        Self(project(name))
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        remove(&self.0);
     }
 }
 
 /// Removes every container, network and volume of a project, at once and without asking any of them to end nicely.
-pub(super) fn remove(project: &str) {
+fn remove(project: &str) {
     let filter = format!("label=com.docker.compose.project={project}");
     // What cannot be removed is tried again before the next run; a test does not fail because of it.
     for (list, remove) in [

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::browser::{Browser, block_on};
-use super::cli::{self, docker, eventually};
+use super::cli::{self, Project, docker, eventually};
 use super::engine::engine;
 use super::follow::Follower;
 use super::log::{self, Line};
@@ -13,7 +13,7 @@ use super::stack::{LONG, published};
 
 /// A running example.
 struct Example {
-    project: String,
+    project: Project,
     folder: PathBuf,
     site: SocketAddr,
     log: Follower,
@@ -22,14 +22,12 @@ struct Example {
 impl Example {
     /// `docker compose up -d`, with these arguments more, in the example's folder.
     fn up(folder: &str, arguments: &[&str]) -> Self {
-        let project = cli::project(folder);
+        let project = Project::new(folder);
         let path = cli::root().join("deploy/examples").join(folder);
-        let cleanup = Cleanup(project.clone());
-        compose(&project, &path, &[&["up", "-d", "--no-build"], arguments].concat());
-        let id = containers(&project, "reverse_proxy").pop().expect("Seaway runs").0;
+        compose(project.name(), &path, &[&["up", "-d", "--no-build"], arguments].concat());
+        let id = containers(project.name(), "reverse_proxy").pop().expect("Seaway runs").0;
         let log = Follower::docker(&["logs", "--follow", &id]);
         let site = published(&id, 80);
-        std::mem::forget(cleanup);
         Self { project, folder: path, site, log }
     }
 
@@ -50,7 +48,7 @@ impl Example {
     }
 
     fn ids(&self, service: &str) -> BTreeSet<String> {
-        containers(&self.project, service).into_iter().map(|(id, _)| id).collect()
+        containers(self.project.name(), service).into_iter().map(|(id, _)| id).collect()
     }
 
     /// Waits for an access line for which `wanted` holds.
@@ -76,15 +74,6 @@ impl Drop for Example {
             let lines = self.log.lines();
             eprintln!("{}", lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n"));
         }
-        cli::remove(&self.project);
-    }
-}
-
-struct Cleanup(String);
-
-impl Drop for Cleanup {
-    fn drop(&mut self) {
-        cli::remove(&self.0);
     }
 }
 
@@ -138,14 +127,14 @@ fn sticky_site_and_round_robin_service_five_each() {
     takes_turns(example.browser(host), "/api/animals", 5);
 
     // Its replica goes, while requests come.
-    let names = containers(&example.project, "web_static");
+    let names = containers(example.project.name(), "web_static");
     assert!(names.iter().any(|(id, _)| *id == replica));
     let mut others: Vec<Browser> = (0..10).map(|_| example.browser(host)).collect();
     let before: Vec<String> = others.iter_mut().map(|browser| browser.replica("/")).collect();
     std::thread::scope(|scope| {
         let scaling = scope.spawn(|| {
             compose(
-                &example.project,
+                example.project.name(),
                 &example.folder,
                 &["up", "-d", "--no-build", "--no-recreate", "--scale", "web_static=2", "--scale", "web_dynamic=5"],
             );
@@ -197,7 +186,7 @@ fn sticky_api_and_round_robin_web() {
     assert!(new.server.starts_with("api-") && new.text.contains(":8081 "), "{}", new.text);
     example.logged("a later one", |l| l.target == "localhost/api" && l.field("sticky") == Some("hit"));
     // What the page promises: each replica's own log shows its requests.
-    let api: Vec<(String, String)> = containers(&example.project, "api");
+    let api: Vec<(String, String)> = containers(example.project.name(), "api");
     let said: Vec<String> = api.iter().map(|(id, _)| docker(&["logs", id])).collect();
     assert!(said.iter().any(|said| said.contains("GET /api ")), "{said:?}");
 }
@@ -234,7 +223,7 @@ fn sticky_service_under_a_prefix_and_round_robin_site() {
     assert!(one.get("/api/animals/").text().contains("\"animals\""));
     takes_turns(example.browser(host), "/", 2);
     // What arrives has lost its prefix.
-    let dynamic = containers(&example.project, "dynamic");
+    let dynamic = containers(example.project.name(), "dynamic");
     let said: String = dynamic.iter().map(|(id, _)| docker(&["logs", id])).collect();
     assert!(said.contains(" GET / from ") && !said.contains("/api/animals"), "{said}");
     let line = example

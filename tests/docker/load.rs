@@ -297,7 +297,7 @@ async fn visit(mut visitor: Visitor, role: Role, first: Duration, number: u64) {
             }
             Role::Slow => visitor.get(&format!("/slow?ms={}&", spread(turn, 200, 3000)), Kind::Slow, 's').await,
             Role::Impatient => visitor.leave_early("/slow?ms=2000&", Duration::from_millis(100)).await,
-            Role::Solo if turn % 3 == 0 => visitor.order(spread(turn, 0, 200)).await,
+            Role::Solo if turn.is_multiple_of(3) => visitor.order(spread(turn, 0, 200)).await,
             Role::Solo => visitor.get("/whoami?", Kind::Get, 'g').await,
         }
     }
@@ -317,9 +317,9 @@ async fn order(shared: Arc<Shared>) {
         let idle = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut visitor = idle.unwrap_or_else(|| Visitor::new(Arc::clone(&shared), &shared.plan.host));
         // Most are quick; some are still in a replica's hands when it is told to stop.
-        let takes = if turn % 8 == 0 { spread(turn, 300, 2500) } else { spread(turn, 0, 40) };
+        let takes = if turn.is_multiple_of(8) { spread(turn, 300, 2500) } else { spread(turn, 0, 40) };
         let free = Arc::clone(&free);
-        if turn % 2 == 0 {
+        if turn.is_multiple_of(2) {
             visitor.forget();
         }
         under_way.spawn(async move {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::browser::Browser;
-use super::cli::{self, docker, eventually};
+use super::cli::{self, Project, docker, try_eventually};
 use super::follow::Follower;
 
 /// The longest that anything may take which is not measured: starting containers beside other tests takes its time.
@@ -36,7 +36,7 @@ pub(super) struct App {
 /// A running project.
 #[derive(Debug)]
 pub(super) struct Stack {
-    project: String,
+    project: Project,
     folder: TempDir,
     site: SocketAddr,
     api: SocketAddr,
@@ -57,12 +57,7 @@ pub(super) struct Container {
 impl Setup {
     /// Seaway alone, in a project called after `name`.
     pub(super) fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            flags: Vec::new(),
-            services: Map::new(),
-            volumes: Map::new(),
-        }
+        Self { name: name.to_owned(), flags: Vec::new(), services: Map::new(), volumes: Map::new() }
     }
 
     /// One more flag for Seaway.
@@ -86,17 +81,14 @@ impl Setup {
     /// Starts everything and waits until Seaway has its first table.
     #[track_caller]
     pub(super) fn up(self) -> Stack {
-        let project = cli::project(&self.name);
+        let project = Project::new(&self.name);
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = self.compose(&project);
+        let file = self.compose(project.name());
         std::fs::write(folder.path().join("compose.json"), file.to_string()).expect("the compose file is written");
-        let cleanup = Cleanup(&project);
-        run_compose(&project, &folder, &["up", "-d", "--no-build"]);
-        let id = ps(&project, "seaway", &["-aq"]).trim().to_owned();
+        run_compose(project.name(), &folder, &["up", "-d", "--no-build"]);
+        let id = ps(project.name(), "seaway", &["-aq"]).trim().to_owned();
         let log = Follower::docker(&["logs", "--follow", &id]);
-        let stack =
-            Stack { site: published(&id, 80), api: published(&id, 8080), project: project.clone(), folder, log };
-        std::mem::forget(cleanup);
+        let stack = Stack { site: published(&id, 80), api: published(&id, 8080), project, folder, log };
         stack.eventually("Seaway has a table", || stack.try_api("/api/overview").filter(|_| stack.is_ready()));
         stack
     }
@@ -184,7 +176,7 @@ impl Stack {
 
     /// The project's name.
     pub(super) fn project(&self) -> &str {
-        &self.project
+        self.project.name()
     }
 
     /// What Seaway says.
@@ -200,7 +192,7 @@ impl Stack {
     /// Calls compose; panics when it fails.
     #[track_caller]
     pub(super) fn compose(&self, arguments: &[&str]) {
-        run_compose(&self.project, &self.folder, arguments);
+        run_compose(self.project(), &self.folder, arguments);
     }
 
     /// Scales one service, leaving its containers alone where they may stay.
@@ -221,7 +213,7 @@ impl Stack {
     /// The running containers of a service, in the order of their numbers.
     #[track_caller]
     pub(super) fn containers(&self, service: &str) -> Vec<Container> {
-        let listed = ps(&self.project, service, &["--format", "{{.ID}} {{.Names}}"]);
+        let listed = ps(self.project(), service, &["--format", "{{.ID}} {{.Names}}"]);
         let mut containers: Vec<Container> = listed
             .lines()
             .filter_map(|line| {
@@ -236,7 +228,7 @@ impl Stack {
 
     /// The id of Seaway's own container.
     pub(super) fn own_id(&self) -> String {
-        ps(&self.project, "seaway", &["-aq"]).trim().to_owned()
+        ps(self.project(), "seaway", &["-aq"]).trim().to_owned()
     }
 
     /// An answer of the API as JSON; panics when there is none.
@@ -264,26 +256,17 @@ impl Stack {
     #[track_caller]
     pub(super) fn wait_ready(&self, service: &str, count: usize) {
         let mut last = Vec::new();
-        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            eventually("ready", LONG, || {
-                last = self.states(service);
-                (last.len() == count && last.iter().all(|(_, state)| state == "ready")).then_some(())
-            });
-        }));
-        assert!(found.is_ok(), "{service} has not {count} ready servers: {last:?}\n{}", self.tail());
+        let found = try_eventually(LONG, || {
+            last = self.states(service);
+            (last.len() == count && last.iter().all(|(_, state)| state == "ready")).then_some(())
+        });
+        assert!(found.is_some(), "{service} has not {count} ready servers: {last:?}");
     }
 
-    /// Waits until `probe` gives something; shows the end of Seaway's log when it does not.
+    /// Waits until `probe` gives something.
     #[track_caller]
-    pub(super) fn eventually<T>(&self, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-        let deadline = std::time::Instant::now() + LONG;
-        loop {
-            if let Some(found) = probe() {
-                return found;
-            }
-            assert!(std::time::Instant::now() < deadline, "{what}: not within {LONG:?}\n{}", self.tail());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+    pub(super) fn eventually<T>(&self, what: &str, probe: impl FnMut() -> Option<T>) -> T {
+        cli::eventually(what, LONG, probe)
     }
 
     /// Waits for a line of Seaway's log that has all of these parts, and gives it.
@@ -315,16 +298,6 @@ impl Drop for Stack {
         if std::thread::panicking() {
             eprintln!("{}", self.tail());
         }
-        cli::remove(&self.project);
-    }
-}
-
-/// Removes a project that did not get as far as being a [`Stack`].
-struct Cleanup<'a>(&'a str);
-
-impl Drop for Cleanup<'_> {
-    fn drop(&mut self) {
-        cli::remove(self.0);
     }
 }
 
