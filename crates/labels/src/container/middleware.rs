@@ -6,6 +6,7 @@ use seaway_config::{Code, Declared, Middleware};
 use super::object::Context;
 use super::report::Report;
 use crate::gather::{Object, Problem, problem};
+use crate::suggest::nearest;
 
 pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Middleware> {
     let (options, mut problems) = cx.decode::<MiddlewareOptions>();
@@ -44,14 +45,15 @@ fn not_yet(found: &mut Problem) {
     if found.code != Code::UnknownOption {
         return;
     }
-    let known = NOT_YET.iter().find_map(|known| {
-        let name = known.strip_prefix("middlewares.*.")?;
-        name.eq_ignore_ascii_case(&found.path).then_some(name)
-    });
-    if let Some(known) = known {
+    let known = || NOT_YET.iter().filter_map(|known| known.strip_prefix("middlewares.*."));
+    if let Some(exact) = known().find(|known| known.eq_ignore_ascii_case(&found.path)) {
         found.code = Code::NotSupportedYet;
-        found.message = format!("{known} does not work yet");
+        found.message = format!("{exact} does not work yet");
         found.fix.clear();
+    } else if found.fix.is_empty()
+        && let Some(near) = nearest(&found.path, known())
+    {
+        found.message.push_str(&format!("; Traefik's {near} does not work yet"));
     }
 }
 

@@ -71,7 +71,11 @@ impl Context<'_> {
             FaultKind::Unknown { name, known } => {
                 let message = format!("there is no option `{}` here", show(name));
                 let fix = nearest(name, known.iter().copied()).map(|meant| {
-                    let right = replace_part(&key, fault.key.len().saturating_sub(name.len()), fault.key.len(), meant);
+                    let end = fault.key.len();
+                    // Whatever was meant is no list, or it would have been in one piece.
+                    let index = key.get(end..).filter(|rest| rest.starts_with('[')).and_then(|rest| rest.find(']'));
+                    let right =
+                        replace_part(&key, end.saturating_sub(name.len()), index.map_or(end, |at| end + at + 1), meant);
                     self.line(&right, self.labels.get(&key))
                 });
                 (Code::UnknownOption, message, fix.unwrap_or_default())

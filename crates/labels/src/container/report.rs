@@ -45,7 +45,8 @@ impl Report {
 
     /// The problem belongs to nobody in particular: every router of the container is off.
     pub(super) fn quarantine_all(&mut self, decoded: &mut Decoded, problem: &Problem) {
-        let found = self.error(problem, "every router of this container answers 503, because it could be meant");
+        let found =
+            self.error(problem, "every router of this container answers 503, because any of them could be meant");
         decoded.quarantine_all.get_or_insert(found);
     }
 

@@ -1,8 +1,9 @@
 //! Services: a fault among the tuning options is ignored with a warning; one that could change where requests go, or
 //! what stands in front of the servers, takes the service off.
 
+use seaway_config::catalogue::Section;
 use seaway_config::decode::parse_duration;
-use seaway_config::model::{LoadBalancer, ServiceOptions};
+use seaway_config::model::{LoadBalancer, ServerOptions, ServiceOptions};
 use seaway_config::{Code, Declared};
 
 use super::object::Context;
@@ -14,12 +15,17 @@ use crate::suggest::distance;
 const TUNING: [&str; 6] =
     ["strategy", "sticky", "passHostHeader", "responseForwarding", "healthCheck", "passiveHealthCheck"];
 /// What says where requests go, or what stands in front of the servers; what looks like one of these is no tuning.
-const PLACING: [&str; 3] = ["server", "serversTransport", "middlewares"];
+const PLACING: [&str; 6] = ["server", "serversTransport", "middlewares", "port", "scheme", "url"];
+/// Kinds of services beside `loadBalancer`.
+const OTHER_KINDS: [&str; 4] = ["weighted", "mirroring", "failover", "highestRandomWeight"];
 
 pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<ServiceOptions> {
     let (mut options, problems) = cx.decode::<ServiceOptions>();
     let mut fatal = Vec::new();
-    for found in problems {
+    for mut found in problems {
+        if found.code == Code::UnknownOption {
+            explain(cx, &mut found);
+        }
         if is_tuning(&found.path) {
             report.warn(&found, "it is ignored");
         } else {
@@ -46,6 +52,23 @@ pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<ServiceO
     declared
 }
 
+/// What Traefik's users often write: `loadbalancer.port`, which stands below `server`, and the kinds of services that
+/// labels cannot declare.
+fn explain(cx: &Context<'_>, found: &mut Problem) {
+    let mut parts = found.path.split('.');
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if OTHER_KINDS.iter().any(|kind| kind.eq_ignore_ascii_case(first)) {
+        found.code = Code::NotSupportedYet;
+        found.message = format!("services of the kind {} do not work yet", show(first));
+    } else if first.eq_ignore_ascii_case("loadBalancer")
+        && ServerOptions::OPTIONS.iter().any(|option| option.name.eq_ignore_ascii_case(second))
+        && let Some(at) = found.key.len().checked_sub(second.len())
+    {
+        let key = format!("{}server.{second}", found.key.get(..at).unwrap_or_default());
+        found.fix = cx.labels.get(&found.key).map(|value| line(&key, value)).unwrap_or_default();
+    }
+}
+
 /// True when a fault at this path below the service cannot change where requests go.
 fn is_tuning(path: &str) -> bool {
     let mut parts = path.split('.');
@@ -58,7 +81,8 @@ fn is_tuning(path: &str) -> bool {
         return true;
     }
     let begins = option.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("server"));
-    !option.is_empty() && !begins && PLACING.iter().all(|known| distance(option, known) > 2)
+    let near = |known: &&str| distance(option, known) <= if known.len() > 4 { 2 } else { 1 };
+    !option.is_empty() && !begins && !PLACING.iter().any(near)
 }
 
 /// Tuning options that are read but do not work yet, or have a value that means nothing.

@@ -162,7 +162,7 @@ fn tuning_faults_of_a_service_are_ignored_with_a_warning() {
 fn faults_that_could_change_where_requests_go_take_the_service_off() {
     for (lines, code) in [
         (&["services.s.loadbalncer.server.port=80"][..], Code::UnknownOption),
-        (&["services.s.weighted.services[0].name=x"], Code::UnknownOption),
+        (&["services.s.weighted.services[0].name=x"], Code::NotSupportedYet),
         (&["services.s.loadbalancer=true"], Code::StandaloneSection),
         (&["services.s=true"], Code::StandaloneSection),
         (&["services.s.loadbalancer.server.prt=80"], Code::UnknownOption),
@@ -359,5 +359,31 @@ fn what_would_leave_a_router_without_its_guard() {
             (Code::BadMiddleware, "the chain is empty, so nothing would stand where it is used"),
             "{line}"
         );
+    }
+}
+
+#[test]
+fn what_people_often_write_is_put_right() {
+    for (line, fix) in [
+        ("services.s.loadbalancer.port=80", "traefik.http.services.s.loadbalancer.server.port=80"),
+        ("services.s.loadbalancer.Scheme=http", "traefik.http.services.s.loadbalancer.server.Scheme=http"),
+        ("services.s.loadbalancer.servers[0].url=http://a", "traefik.http.services.s.loadbalancer.server.url=http://a"),
+        ("services.s.loadbalancer.servers.port=80", "traefik.http.services.s.loadbalancer.server.port=80"),
+    ] {
+        let decoded = http(&[line]);
+        assert_eq!(
+            service_off(&decoded, "s"),
+            Some(Code::UnknownOption),
+            "{line}: the port it asks for is not the one it gets"
+        );
+        assert_eq!(decoded.diagnostics[0].fix, fix, "{line}");
+    }
+    let decoded = http(&["services.s.loadbalancer.weight=3"]);
+    assert_eq!(decoded.diagnostics[0].fix, "traefik.http.services.s.loadbalancer.server.weight=3");
+    for (line, message) in [
+        ("services.s.weighted.services[0].name=a", "services of the kind weighted do not work yet"),
+        ("middlewares.m.basicaut.users=a", "there is no option `basicaut` here; Traefik's basicAuth does not work yet"),
+    ] {
+        assert_eq!(http(&[line]).diagnostics[0].message, message);
     }
 }
