@@ -168,15 +168,16 @@ fn network_holder<'c>(
         };
         // The engine writes the full id; a name is understood too.
         holder = by_id.get(id).copied().or_else(|| by_id.values().copied().find(|c| c.name == id))?;
-        named = network_label(holder).or(named);
+        named = network_label(holder).map(|(_, name)| name).or(named);
     }
     None
 }
 
-fn network_label(container: &Container) -> Option<&str> {
+/// The label that names a network: its key as written, and the name.
+pub(super) fn network_label(container: &Container) -> Option<(&str, &str)> {
     let label = |key: &str| {
         let found = container.labels.iter().find(|(k, v)| k.eq_ignore_ascii_case(key) && !v.is_empty());
-        found.map(|(_, v)| v.as_str())
+        found.map(|(k, v)| (k.as_str(), v.as_str()))
     };
     label("seaway.docker.network").or_else(|| label("traefik.docker.network"))
 }

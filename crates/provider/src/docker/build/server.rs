@@ -6,7 +6,7 @@ use seaway_config::model::{Address, Condition, DockerHealth, Identity, LoadBalan
 use seaway_config::{Code, Declared, Diagnostic, Origin, Server, Service};
 
 use super::One;
-use crate::docker::network::{Place, place};
+use crate::docker::network::{Place, network_label, place};
 use crate::docker::port::{self, PortFault};
 
 /// The container runs, is not paused, and its health check (if any) says healthy.
@@ -89,7 +89,8 @@ fn server(
         return Ok(Some(at(one, ip, port, "", false, weight, origin)));
     }
     let named = one.decoded.network.as_deref().unwrap_or(&one.options.network);
-    let place = place(one.container, named, one.around, &one.origin()).map_err(Fault::NoServer)?;
+    let said_by = network_label(one.container).map_or_else(|| one.origin(), |(key, _)| one.origin().at(key));
+    let place = place(one.container, named, one.around, &said_by).map_err(Fault::NoServer)?;
     let Place { ip, network, unreachable, notes: decided } = place;
     let lost = unreachable.is_some();
     // The same container may declare several services; what concerns its address is said once.
