@@ -190,10 +190,11 @@ impl State {
                 return self.settled(&id);
             }
             // Not told at once: until the inspect its address is unknown, and the one it had may be another's by now.
-            // A start that makes the difference is seen by its time in the snapshot.
+            // A start that makes the difference is seen by its time in the snapshot. Much follows an end, nothing follows a
+            // start: there is nothing to wait for, and clients may wait for this one.
             Action::Start => {
                 self.heard(&id);
-                return self.touch(&id, now);
+                return self.touch_by(&id, now, now);
             }
             Action::Die => {
                 self.notice(&id, Notice::Ended, at);
@@ -514,4 +515,80 @@ pub(in crate::docker) fn keeps_non_running(key: &str) -> bool {
         (root.eq_ignore_ascii_case("traefik") || root.eq_ignore_ascii_case("seaway"))
             && rest.eq_ignore_ascii_case("docker.allownonrunning")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{UpdateReceiver, updates};
+
+    /// An engine without containers, known for long.
+    fn settled() -> (State, UpdateReceiver, Instant) {
+        let (sender, mut receiver) = updates();
+        let (mut state, began) = (State::new(sender, Timing::default()), Instant::now());
+        state.begin_session();
+        state.begin_list();
+        assert_eq!(state.listed(Vec::new(), began), Listed::Applied);
+        assert!(state.publish(began).first);
+        assert!(matches!(receiver.try_recv(), Ok(Update::Snapshot(all)) if all.is_empty()));
+        (state, receiver, began + Duration::from_secs(1))
+    }
+
+    fn event(state: &mut State, id: &str, action: Action, now: Instant) {
+        state.event(Event { container: id.to_owned(), action, at: EngineTime(0) }, now);
+    }
+
+    fn answer(state: &mut State, id: &str, now: Instant) {
+        assert_eq!(state.inspected(id, Ok(Some(Container::default())), now), None);
+    }
+
+    fn told(receiver: &mut UpdateReceiver) -> Vec<usize> {
+        std::iter::from_fn(|| receiver.try_recv().ok())
+            .filter_map(|update| if let Update::Snapshot(all) = update { Some(all.len()) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn a_start_is_asked_and_told_at_once_and_everything_else_in_a_moment() {
+        let (mut state, mut receiver, now) = settled();
+        event(&mut state, "a", Action::Start, now);
+        assert_eq!(state.next_inspect(now).as_deref(), Some("a"));
+        answer(&mut state, "a", now);
+        state.publish(now);
+        assert_eq!(told(&mut receiver), [1]);
+        event(&mut state, "a", Action::Rename, now);
+        assert_eq!(state.next_inspect(now), None);
+        assert_eq!(state.next_due(), Some(now + Timing::default().coalesce));
+    }
+
+    #[test]
+    fn a_burst_of_starts_is_one_snapshot() {
+        let (mut state, mut receiver, now) = settled();
+        for id in ["a", "b", "c"] {
+            event(&mut state, id, Action::Start, now);
+            assert!(state.next_inspect(now).is_some());
+        }
+        for id in ["a", "b", "c"] {
+            assert!(told(&mut receiver).is_empty());
+            answer(&mut state, id, now);
+            state.publish(now);
+        }
+        assert_eq!(told(&mut receiver), [3]);
+    }
+
+    #[test]
+    fn nobody_waits_long_for_another_ones_answer() {
+        let (mut state, mut receiver, now) = settled();
+        for id in ["slow", "quick"] {
+            event(&mut state, id, Action::Start, now);
+            assert!(state.next_inspect(now).is_some());
+        }
+        answer(&mut state, "quick", now);
+        state.publish(now);
+        assert!(told(&mut receiver).is_empty());
+        let due = now + Timing::default().coalesce;
+        assert_eq!(state.publish_due(), Some(due));
+        state.publish(due);
+        assert_eq!(told(&mut receiver), [1]);
+    }
 }
