@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use seaway_testkit::engine::{Call, FakeEngine, Spec};
 use tokio::runtime::Builder;
 
-use crate::observe::{Jitter, Moment, until};
+use crate::observe::{Jitter, Moment, Priority, until};
 use crate::plane::{LABEL, Plane, Watched};
 use crate::report::{Metric, Run};
 
@@ -43,11 +43,13 @@ pub(crate) fn measure(containers: usize, samples: usize) -> Run {
 
     let plane = Plane::start(&engine.endpoint());
     plane.wait_for_ready(containers.max(REPLICAS));
+    let priority = Priority::raise();
     let mut scene =
         Scene { engine: &engine, plane: &plane, jitter: Jitter::new(), inspects: Vec::new(), port: changing };
     let mut metrics = scene.singles(samples);
     metrics.extend(scene.bursts(&burst, samples / 3));
     let mut run = Run::new("Fake engine".to_owned(), containers, metrics);
+    drop(priority);
     let (most, fewest) = (scene.inspects.iter().max(), scene.inspects.iter().min());
     run.count("inspects after one event about one container, most", most.copied().unwrap_or(0), 1);
     run.count("inspects after one event about one container, fewest", fewest.copied().unwrap_or(0), 1);
@@ -81,14 +83,12 @@ impl Scene<'_> {
             if n % 2 == 0 {
                 self.remove(&mut server, &mut signalled, || engine.kill(CHANGING, 15));
                 self.jitter.nap(1, 12);
-                self.counted(&id, || engine.die(CHANGING, 0));
+                engine.die(CHANGING, 0);
             } else {
-                let inspects = self.inspects_of(&id);
                 self.remove(&mut server, &mut died, || engine.die(CHANGING, 1));
-                self.count(&id, inspects);
             }
             engine.emit(CHANGING, "stop");
-            self.jitter.nap(40, 70);
+            self.jitter.nap(60, 100);
             let inspects = self.inspects_of(&id);
             if n % 4 < 2 {
                 let start = Moment::now();

@@ -1,5 +1,6 @@
 //! Waiting for a condition with a fine clock.
 
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 /// One moment on both clocks: the monotonic one, and the one that an engine on this machine stamps its events with.
@@ -70,4 +71,33 @@ impl Jitter {
         let micros = (self.0 >> 33) % ((most - least) * 1000).max(1);
         nap(Duration::from_micros(least * 1000 + micros));
     }
+}
+
+/// The observer's real-time priority, given back on drop: on a machine with few processors a thread that looks often is
+/// otherwise put behind those that it looks at. Where that is not allowed (it takes root and `chrt`), it looks as it can.
+pub(crate) struct Priority(Option<String>);
+
+impl Priority {
+    /// For this thread, and for those that it starts from now on.
+    pub(crate) fn raise() -> Self {
+        let thread = std::fs::read_link("/proc/thread-self").ok();
+        let thread = thread.as_ref().and_then(|path| path.file_name()?.to_str()).map(str::to_owned);
+        let raised = thread.filter(|thread| chrt(&["--rr", "--pid", "1", thread]));
+        if raised.is_none() {
+            println!("(The observer has no real-time priority: read the column ± with care.)");
+        }
+        Self(raised)
+    }
+}
+
+impl Drop for Priority {
+    fn drop(&mut self) {
+        if let Some(thread) = &self.0 {
+            chrt(&["--other", "--pid", "0", thread]);
+        }
+    }
+}
+
+fn chrt(arguments: &[&str]) -> bool {
+    Command::new("chrt").args(arguments).output().is_ok_and(|done| done.status.success())
 }
