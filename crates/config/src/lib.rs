@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod decode;
 pub mod diagnostic;
 pub mod model;
+pub mod regexp;
 pub mod statics;
 pub mod tree;
 mod wire;

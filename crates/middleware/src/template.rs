@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use regex::{Captures, Regex, RegexBuilder, Replacer};
-
-/// A compiled expression may take this many bytes, so that a label cannot make us spend memory without end.
-const SIZE_LIMIT: usize = 1 << 20;
+use regex::{Captures, Regex, Replacer};
+use seaway_config::regexp;
 
 /// An expression and what its matches become.
 #[derive(Clone, Debug)]
@@ -27,10 +25,7 @@ impl Replacement {
         if regex.is_empty() {
             return Err(format!("{kind}.regex is empty"));
         }
-        let regex = RegexBuilder::new(regex)
-            .size_limit(SIZE_LIMIT)
-            .build()
-            .map_err(|error| format!("{kind}.regex {regex:?} cannot be used: {}", one_line(&error)))?;
+        let regex = regexp::compile(regex).map_err(|what| format!("{kind}.regex {regex:?} cannot be used: {what}"))?;
         let mut template = Template::parse(replacement.trim(), &regex);
         for piece in &mut template.pieces {
             if let Piece::Text(text) = piece {
@@ -132,12 +127,6 @@ fn group_index(name: &str, regex: &Regex) -> Option<usize> {
     regex.capture_names().position(|known| known == Some(name))
 }
 
-/// The parser draws the expression over several lines; its last line says what is wrong.
-fn one_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -162,10 +151,12 @@ mod tests {
             ("(a)(b)?", "[$2]", "a", "[]"),
             ("a", "$0$0", "xax", "xaax"),
             ("a", "b", "aXa", "bXb"),
+            (r"^\d+{x}", "n", "12{x}", "n"),
         ] {
             assert_eq!(replaced(regex, replacement, text).as_deref(), Some(want), "{regex} {replacement}");
         }
         assert_eq!(replaced("^/a", "/b", "/c"), None);
+        assert_eq!(replaced(r"^\d$", "n", "٣"), None, "digits are ASCII, as in RE2");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A rule, compiled: one question, asked of one request head.
 
 mod query;
-mod regexp;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use http::HeaderName;
 use http::header::HOST;
 use ipnet::IpNet;
 use regex::Regex;
+use seaway_config::regexp;
 use seaway_head::RequestHead;
 use seaway_rule::{Expr, HostPattern};
 
@@ -150,7 +150,10 @@ fn node(expr: &Expr) -> Result<Node, String> {
 
 fn leaf(matcher: &seaway_rule::Matcher) -> Result<Node, String> {
     use seaway_rule::Matcher as M;
-    let regex = |text: &str| regexp::compile(text).map_err(|what| format!("{}: {what}", matcher.name()));
+    let regex = |text: &str| {
+        regexp::compile(text)
+            .map_err(|what| format!("{}: the regular expression cannot be used: {what}", matcher.name()))
+    };
     let bytes = |text: &str| Box::<[u8]>::from(text.as_bytes());
     let name = |text: &str| {
         HeaderName::from_bytes(text.as_bytes())

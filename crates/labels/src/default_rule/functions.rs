@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
+use seaway_config::regexp;
 
 use super::normalize;
 use super::value::{MAX_ITEMS, MAX_TEXT, Text, Value};
@@ -347,10 +348,7 @@ impl Args {
 
     fn regex(&mut self) -> Result<Regex, String> {
         let text = self.text()?.text;
-        RegexBuilder::new(&text)
-            .size_limit(1 << 20)
-            .build()
-            .map_err(|_| "the regular expression cannot be read".to_owned())
+        regexp::compile(&text).map_err(|what| format!("the regular expression cannot be used: {what}"))
     }
 
     fn change(&mut self, change: impl Fn(&str) -> String) -> Result<Value, String> {

@@ -134,7 +134,7 @@ fn what_cannot_be_compiled_is_told_in_one_line() {
         ("Host('a')", "column"),
         ("hOst(`a`)", "not a matcher"),
         ("Query(`q`, ``)", "column"),
-        ("HostRegexp(`(a`)", "HostRegexp: the regular expression is not valid: unclosed group"),
+        ("HostRegexp(`(a`)", "HostRegexp: the regular expression cannot be used: unclosed group"),
         ("PathRegexp(`(\\pL{100}){100}`)", "1 MiB"),
         ("Host(`a`) && HeaderRegexp(`x`, `(?!a)`)", "look-around"),
         ("", "empty"),

@@ -1,4 +1,4 @@
-//! Regular expressions as rules mean them: RE2's syntax in Go's reading, run by the `regex` crate.
+//! Regular expressions as labels and options mean them: RE2's syntax in Go's reading, run by the `regex` crate.
 //!
 //! The two differ in a few places that would change what a rule matches: `\d`, `\s`, `\w` and `\b` are ASCII in RE2; a
 //! brace that is no repetition is literal; sets have no nesting and no `&&`, `--`, `~~`; `\Q…\E` quotes; `\<` is a `<`.
@@ -16,18 +16,19 @@ const DIGIT: &str = "0-9";
 const SPACE: &str = r"\t\n\x0C\r ";
 const WORD: &str = "0-9A-Za-z_";
 
-/// Compiles; unanchored, case-sensitive unless `(?i)`.
+/// Compiles; unanchored, case-sensitive unless `(?i)`, and within bounds, so that no label can make us spend memory
+/// without end.
 ///
 /// # Errors
-/// One line that says what is wrong.
-pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
+/// One line that says why it cannot be used.
+pub fn compile(pattern: &str) -> Result<Regex, String> {
     RegexBuilder::new(&translate(pattern)).size_limit(SIZE_LIMIT).dfa_size_limit(SIZE_LIMIT).build().map_err(|error| {
         match error {
-            Error::CompiledTooBig(_) => "the regular expression needs more than 1 MiB of memory".to_owned(),
+            Error::CompiledTooBig(_) => "it needs more than 1 MiB of memory".to_owned(),
             other => {
                 let text = other.to_string();
                 let last = text.lines().last().unwrap_or_default();
-                format!("the regular expression is not valid: {}", last.strip_prefix("error: ").unwrap_or(last))
+                last.strip_prefix("error: ").unwrap_or(last).to_owned()
             }
         }
     })
@@ -164,8 +165,9 @@ fn is_repetition(mut chars: Peekable<Chars<'_>>) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
@@ -229,21 +231,5 @@ mod tests {
             let error = compile(pattern).map(|_| ()).unwrap_err();
             assert!(error.contains(needle) && error.lines().count() == 1, "{pattern}: {error}");
         }
-    }
-
-    #[test]
-    fn a_hostile_pattern_stays_linear() {
-        let regex = compile("^(a+)+(a|aa)+([a-z]+)*$").unwrap();
-        let short = "a".repeat(1 << 12) + "!";
-        let long = "a".repeat(1 << 16) + "!";
-        assert!(!regex.is_match(&short));
-        let time = |text: &str| {
-            let start = std::time::Instant::now();
-            assert!(!regex.is_match(text));
-            start.elapsed()
-        };
-        let (short, long) = ((0..5).map(|_| time(&short)).min().unwrap(), (0..5).map(|_| time(&long)).min().unwrap());
-        // Sixteen times the text: quadratic time would be 256 times as long.
-        assert!(long < short * 160 + std::time::Duration::from_millis(1), "{short:?} {long:?}");
     }
 }
