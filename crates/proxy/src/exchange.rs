@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE};
-use http::{Request, Response, StatusCode, response};
+use http::{Request, Response, StatusCode, request, response};
 use hyper::body::{Body as _, Incoming};
 use seaway_head::{Judged, RequestHead, ResponseHead, hop};
 use seaway_middleware::{Flow, Middleware};
@@ -38,14 +38,24 @@ enum Content {
 }
 
 /// Serves one request. Whatever goes wrong becomes a response, unless there is nobody left to read it.
-pub(crate) async fn serve(
+///
+/// The flight begins with the call and not with the first poll: a client that leaves at once is in the log like any other.
+pub(crate) fn serve(
     connection: Rc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, ClientLeft> {
+) -> impl Future<Output = Result<Response<ResponseBody>, ClientLeft>> {
     let (parts, incoming) = request.into_parts();
     let trail = Trail::begin(&parts.method, &parts.uri, parts.version, &parts.headers);
-    let mut flight = Flight::begin(&connection, trail);
+    let flight = Flight::begin(&connection, trail);
+    exchange(connection, flight, parts, incoming)
+}
 
+async fn exchange(
+    connection: Rc<Connection>,
+    mut flight: Flight,
+    parts: request::Parts,
+    incoming: Incoming,
+) -> Result<Response<ResponseBody>, ClientLeft> {
     // 1 the head is judged; what is refused reaches nothing
     let judged = connection.judge.borrow_mut().judge(parts.method, &parts.uri, parts.version, parts.headers);
     let Judged { mut head, upgrade } = match judged {

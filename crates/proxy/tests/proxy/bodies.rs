@@ -292,6 +292,20 @@ async fn a_client_that_leaves_in_its_body() {
     assert!(lines.iter().all(|l| (l.status(), l.error(), l.lost()) == (499, "client_gone", false)), "{lines:#?}");
 }
 
+/// Its end arrives together with its request, as a rule before anybody has looked at that.
+#[tokio::test]
+async fn a_client_that_leaves_at_once_is_in_the_log() {
+    let web = Upstream::start("web-1", Behaviour::held()).await;
+    let world = Setup::web(&[&web]).start().await;
+    for _ in 0..50 {
+        let mut client = world.client().await;
+        client.send(get("/")).await.unwrap();
+        drop(client);
+    }
+    let lines = world.finish(50).await;
+    assert!(lines.iter().all(|l| (l.status(), l.error(), l.lost()) == (499, "client_gone", false)), "{lines:#?}");
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_while_it_waits() {
     let web = Upstream::start("web-1", Behaviour::held()).await;
