@@ -32,17 +32,19 @@ pub async fn probe_new_servers(
     mut accepted: impl FnMut(Accepted),
 ) {
     let mut changed = published.subscribe();
-    let (done, mut results) = mpsc::unbounded_channel::<(Arc<ServerState>, bool)>();
+    let (done, mut results) = mpsc::unbounded_channel::<Asked>();
     let mut waiting: HashMap<u64, Waiting> = HashMap::new();
+    let mut asked = 0;
     loop {
         changed.borrow_and_update();
         let now = clock.now();
         find_new(&published, &mut waiting, now);
         let mut next = u64::MAX;
-        for entry in waiting.values_mut().filter(|e| !e.asking) {
+        for entry in waiting.values_mut().filter(|e| e.asking.is_none()) {
             if entry.next <= now.0 {
-                entry.asking = true;
-                ask(entry, limit, done.clone());
+                asked += 1;
+                entry.asking = Some(asked);
+                ask(entry, asked, limit, done.clone());
             } else {
                 next = next.min(entry.next);
             }
@@ -50,10 +52,11 @@ pub async fn probe_new_servers(
         let pause = Duration::from_millis(next.saturating_sub(now.0).min(60_000));
         tokio::select! {
             result = changed.changed() => if result.is_err() { return },
-            Some((state, open)) = results.recv() => {
-                let Some(entry) = waiting.get_mut(&state.id()) else { continue };
+            Some(Asked { state, number, open }) = results.recv() => {
+                // What was asked before the server ended and started again says nothing about it now.
+                let Some(entry) = waiting.get_mut(&state.id()).filter(|e| e.asking == Some(number)) else { continue };
                 let now = clock.now();
-                entry.asking = false;
+                entry.asking = None;
                 entry.next = now.0.saturating_add(interval(now.since(entry.since)));
                 if open {
                     let after = now.since(entry.since);
@@ -75,7 +78,15 @@ struct Waiting {
     address: Address,
     since: Millis,
     next: u64,
-    asking: bool,
+    /// The number of the question that is under way.
+    asking: Option<u64>,
+}
+
+/// The answer to one question.
+struct Asked {
+    state: Arc<ServerState>,
+    number: u64,
+    open: bool,
 }
 
 /// Takes up servers that need asking, lets go of those that do not.
@@ -96,13 +107,13 @@ fn find_new(published: &Published, waiting: &mut HashMap<u64, Waiting>, now: Mil
             address: server.address.clone(),
             since: now,
             next: now.0,
-            asking: false,
+            asking: None,
         });
     }
     waiting.retain(|id, _| seen.contains(id));
 }
 
-fn ask(entry: &Waiting, limit: Duration, done: mpsc::UnboundedSender<(Arc<ServerState>, bool)>) {
+fn ask(entry: &Waiting, number: u64, limit: Duration, done: mpsc::UnboundedSender<Asked>) {
     let (state, address) = (Arc::clone(&entry.state), entry.address.clone());
     tokio::spawn(async move {
         let open = match address {
@@ -110,7 +121,7 @@ fn ask(entry: &Waiting, limit: Duration, done: mpsc::UnboundedSender<(Arc<Server
             Address::Dns(host, port) => tokio::time::timeout(limit, TcpStream::connect((host.as_ref(), port))).await,
         };
         // Nobody listens any more when the prober itself has ended.
-        let _unheard = done.send((state, matches!(open, Ok(Ok(_)))));
+        let _unheard = done.send(Asked { state, number, open: matches!(open, Ok(Ok(_))) });
     });
 }
 

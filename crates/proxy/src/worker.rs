@@ -276,7 +276,8 @@ impl Proxy {
 
     /// Stops accepting; running requests end, idle connections close, within each entry point's grace.
     pub fn drain(&self) {
-        self.stop.send_replace(Stage::Draining);
+        // Never back from a later stage.
+        self.stop.send_modify(|stage| *stage = Stage::Draining.max(*stage));
     }
 
     /// Resolves when every worker has ended.

@@ -177,3 +177,108 @@ impl UpstreamIo {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connection with one exchange behind it: the wire, what writes and reads it, and its other end.
+    async fn used() -> (Rc<Wire>, UpstreamIo, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wire = Wire::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        let mut io = UpstreamIo(Rc::clone(&wire));
+        let (mut peer, _) = listener.accept().await.unwrap();
+        wire.begin();
+        exchange(&mut io, &mut peer).await;
+        assert!(wire.answered() && !wire.never_reached());
+        wire.begin();
+        assert!(!wire.answered());
+        (wire, io, peer)
+    }
+
+    async fn exchange(io: &mut UpstreamIo, peer: &mut TcpStream) {
+        let mut buffer = [0; 8];
+        io.write_all(b"request.").await.unwrap();
+        peer.read_exact(&mut buffer).await.unwrap();
+        peer.write_all(b"response").await.unwrap();
+        io.read_exact(&mut buffer).await.unwrap();
+    }
+
+    /// Reads until the end or an error, whichever the kernel tells.
+    async fn read_to_end(io: &mut UpstreamIo) {
+        let mut rest = Vec::new();
+        io.read_to_end(&mut rest).await.ok();
+        assert!(rest.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_written_to_a_closed_connection_reached_nobody() {
+        let (wire, mut io, peer) = used().await;
+        drop(peer);
+        wire.stream.borrow().readable().await.unwrap();
+        assert!(!wire.is_quiet());
+        // The kernel takes the first piece and learns by a reset that nobody wanted it; the second fails, and is said to
+        // have been written all the same.
+        io.write_all(b"POST").await.unwrap();
+        read_to_end(&mut io).await;
+        assert!(wire.never_reached());
+        io.write_all(b"more").await.unwrap();
+        assert!(wire.never_reached() && wire.has_failed());
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_the_end_may_have_been_done() {
+        let (wire, mut io, mut peer) = used().await;
+        io.write_all(b"POST").await.unwrap();
+        peer.read_exact(&mut [0; 4]).await.unwrap();
+        drop(peer);
+        read_to_end(&mut io).await;
+        assert!(!wire.never_reached());
+    }
+
+    #[tokio::test]
+    async fn a_reset_proves_nothing_and_neither_does_what_the_kernel_says_after_it() {
+        let (wire, mut io, peer) = used().await;
+        io.write_all(b"POST").await.unwrap();
+        SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        drop(peer);
+        wire.stream.borrow().readable().await.unwrap();
+        // The reset is told once, to whoever asks first; then it is an end like any other.
+        io.write_all(b"more").await.unwrap();
+        read_to_end(&mut io).await;
+        assert!(wire.was_reset() && !wire.never_reached());
+    }
+
+    #[tokio::test]
+    async fn nothing_written_is_proof_enough() {
+        let (wire, mut io, peer) = used().await;
+        assert!(wire.is_quiet());
+        SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        drop(peer);
+        read_to_end(&mut io).await;
+        assert!(wire.was_reset() && wire.never_reached() && !wire.is_quiet());
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_after_a_failed_write() {
+        let (wire, mut io, mut peer) = used().await;
+        peer.write_all(b"early").await.unwrap();
+        drop(peer);
+        wire.stream.borrow().readable().await.unwrap();
+        for _ in 0..3 {
+            io.write_all(b"body").await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let mut answer = [0; 5];
+        io.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"early");
+        assert!(wire.answered());
+        // A tunnel has no such mercy.
+        wire.becomes_tunnel();
+        assert!(wire.has_failed() && io.write_all(b"more").await.is_err());
+    }
+}

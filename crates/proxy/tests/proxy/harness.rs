@@ -1,5 +1,6 @@
 //! A proxy for one test: configuration by hand, compiled and published as the control plane does it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
@@ -167,9 +168,12 @@ impl World {
         self.registry.collect_garbage();
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.proxy.as_ref().unwrap().address("web").unwrap()
+    }
+
     pub(crate) async fn client(&self) -> RawClient {
-        let address = self.proxy.as_ref().unwrap().address("web").unwrap();
-        RawClient::connect(address).await.unwrap()
+        RawClient::connect(self.address()).await.unwrap()
     }
 
     /// Sends these bytes over a new connection; the answer.
