@@ -34,6 +34,8 @@ use view::View;
 pub const WINDOW: Duration = Duration::from_millis(15);
 /// Servers that are lost within this time share a line of the log.
 const TELLING: Duration = Duration::from_millis(20);
+/// How long a stop signal waits for its container to become known: longer than the engine needs for an inspect.
+const UNKNOWN: Duration = Duration::from_secs(60);
 /// A little more than the timer's resolution.
 const SLACK: Duration = Duration::from_millis(5);
 
@@ -103,8 +105,8 @@ pub struct Reconciler {
     status: watch::Sender<Status>,
     /// How far each container was when definitions were chosen by that; nothing while nothing was.
     standings: Option<HashMap<Box<str>, Standing>>,
-    /// Signalled before their servers were known.
-    early: HashSet<String>,
+    /// Signalled before their servers were known, and when.
+    early: HashMap<String, Instant>,
     /// When containers that were told to end are to be looked at again.
     overdue: BTreeMap<String, Instant>,
     due: Due,
@@ -144,7 +146,7 @@ impl Reconciler {
             faults: Faults::default(),
             status: watch::channel(Status::new(provider)).0,
             standings: None,
-            early: HashSet::new(),
+            early: HashMap::new(),
             overdue: BTreeMap::new(),
             due: Due::default(),
         }
@@ -197,7 +199,6 @@ impl Reconciler {
                 self.status.send_modify(|status| status.saw(now, snapshot.len()));
                 let differs = self.view.differs(&snapshot) || self.status.borrow().applied_snapshot.is_none();
                 let lost = self.view.replace(&snapshot, &self.registry, now);
-                self.early.retain(|id| snapshot.iter().any(|c| c.running && c.id == *id));
                 self.overdue.retain(|id, _| snapshot.iter().any(|c| c.running && c.id == *id));
                 self.announce(lost);
                 if differs {
@@ -206,11 +207,10 @@ impl Reconciler {
             }
             Update::Notice { container, notice, at: _ } => {
                 let changed = self.registry.notify(&container, notice, now);
-                if notice == Notice::Terminating {
-                    if self.registry.servers().iter().all(|s| *s.identity().container != *container) {
-                        self.early.insert(container.clone());
-                    }
-                    self.look_again(container.clone());
+                match notice {
+                    Notice::Terminating => self.terminating(&container),
+                    Notice::Ended => drop(self.early.remove(&container)),
+                    _ => {}
                 }
                 self.announce(!changed.is_empty());
                 self.view.notice(&container, notice);
@@ -237,11 +237,22 @@ impl Reconciler {
         }
     }
 
+    /// Its servers know; if it has none yet, they will be told when it has.
+    fn terminating(&mut self, container: &str) {
+        if self.registry.servers().iter().all(|s| *s.identity().container != *container) {
+            // Most of those that come here are never routed.
+            self.early.retain(|_, at| at.elapsed() < UNKNOWN);
+            self.early.insert(container.to_owned(), Instant::now());
+        }
+        self.look_again(container.to_owned());
+    }
+
     /// A container that was told to end may go on living: a table that is made late enough takes it back.
     fn look_again(&mut self, container: String) {
-        if let Some(found) = self.view.get(&container) {
-            let after = found.stop_timeout + RE_ADMISSION + SLACK;
-            self.overdue.insert(container, Instant::now() + after);
+        if let Some(found) = self.view.get(&container)
+            && let Some(at) = Instant::now().checked_add(found.stop_timeout + RE_ADMISSION + SLACK)
+        {
+            self.overdue.insert(container, at);
         }
     }
 
@@ -313,11 +324,9 @@ impl Reconciler {
             self.own.as_deref().and_then(|id| self.view.get(id)).map(|c| c.name.as_str().into());
         let mut table = compile(Arc::new(config), &self.registry, Some(&previous), &self.compile, now);
         drop(previous);
-        // Of the others no snapshot has told yet.
-        let (known, unknown): (HashSet<String>, _) =
-            std::mem::take(&mut self.early).into_iter().partition(|id| self.view.get(id).is_some());
-        self.early = unknown;
+        let known: Vec<String> = self.early.keys().filter(|id| self.view.get(id).is_some()).cloned().collect();
         for container in known {
+            self.early.remove(&container);
             self.registry.notify(&container, Notice::Terminating, now);
             self.look_again(container);
         }

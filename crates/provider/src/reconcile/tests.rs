@@ -459,3 +459,30 @@ async fn a_fault_is_logged_once_however_often_tables_are_made() {
     let over = log.take();
     assert!(over.iter().any(|l| l.starts_with("INFO SW0101 is over: service web of project shop")), "{over:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_signal_waits_for_its_container_through_other_snapshots() {
+    let world = World::new();
+    world.send(web([1]));
+    pass(100).await;
+    world.notice("shop-web-2", Notice::Terminating);
+    world.send([web([1]), vec![container("other", "10.0.0.99", &[])]].concat());
+    pass(100).await;
+    world.send(web(1..=2));
+    pass(100).await;
+    world.probe();
+    assert_eq!(world.servers(WEB), ["web-1 ready", "web-2 terminating"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_stop_timeout_is_no_reason_to_end() {
+    let world = World::new();
+    let endless = Container { stop_timeout: Duration::from_secs(i64::MAX as u64), ..web([1]).remove(0) };
+    world.send([endless]);
+    pass(100).await;
+    world.probe();
+    world.notice("shop-web-1", Notice::Terminating);
+    pass(100_000).await;
+    assert_eq!(world.servers(WEB), ["web-1 terminating"]);
+    assert!(!world.task.is_finished());
+}

@@ -228,7 +228,7 @@ impl From<Inspected> for Container {
             stop_timeout: match config.stop_timeout {
                 None => Duration::from_secs(10),
                 // Negative: the engine waits for ever.
-                Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(FOREVER)),
+                Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(FOREVER).min(FOREVER)),
             },
             network_mode: host_config.network_mode,
             networks: networks.collect(),
