@@ -105,7 +105,7 @@ pub struct Reconciler {
     status: watch::Sender<Status>,
     /// How far each container was when definitions were chosen by that; nothing while nothing was.
     standings: Option<HashMap<Box<str>, Standing>>,
-    /// Signalled before their servers were known, and when.
+    /// Signalled before their servers were known, or known of again, and when.
     early: HashMap<String, Instant>,
     /// When containers that were told to end are to be looked at again.
     overdue: BTreeMap<String, Instant>,
@@ -237,9 +237,12 @@ impl Reconciler {
         }
     }
 
-    /// Its servers know; if it has none yet, they will be told when it has.
+    /// Its servers know. If it has none yet, or those of a run that has ended, the signal is for the run that no snapshot
+    /// has told of yet.
     fn terminating(&mut self, container: &str) {
-        if self.registry.servers().iter().all(|s| *s.identity().container != *container) {
+        let servers = self.registry.servers();
+        let mut own = servers.iter().filter(|s| *s.identity().container == *container);
+        if own.all(|s| s.flags() & flag::GONE != 0) {
             // Most of those that come here are never routed.
             self.early.retain(|_, at| at.elapsed() < UNKNOWN);
             self.early.insert(container.to_owned(), Instant::now());
@@ -324,7 +327,8 @@ impl Reconciler {
             self.own.as_deref().and_then(|id| self.view.get(id)).map(|c| c.name.as_str().into());
         let mut table = compile(Arc::new(config), &self.registry, Some(&previous), &self.compile, now);
         drop(previous);
-        let known: Vec<String> = self.early.keys().filter(|id| self.view.get(id).is_some()).cloned().collect();
+        let known = self.early.keys().filter(|id| self.view.get(id).is_some_and(|c| c.running));
+        let known: Vec<String> = known.cloned().collect();
         for container in known {
             self.early.remove(&container);
             self.registry.notify(&container, Notice::Terminating, now);

@@ -51,3 +51,18 @@ pub(crate) fn snapshot(containers: impl IntoIterator<Item = Container>) -> Vec<A
 pub(crate) fn build(containers: impl IntoIterator<Item = Container>) -> Built {
     Builder::new(options()).build(&snapshot(containers))
 }
+
+/// A small generator; the same seed gives the same history.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// How many histories are tried: `SEEDS` from the environment, for a long night.
+pub(crate) fn seeds(usual: u64) -> u64 {
+    std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(usual)
+}

@@ -475,6 +475,23 @@ async fn a_stop_signal_waits_for_its_container_through_other_snapshots() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_signal_right_after_a_restart_is_for_the_new_run() {
+    let world = World::new();
+    world.send(web(1..=2));
+    pass(100).await;
+    world.probe();
+    for notice in [Notice::Terminating, Notice::Ended, Notice::Terminating] {
+        world.notice("shop-web-1", notice);
+        pass(30).await;
+    }
+    let again = Container { started_at: "2026-11-20T12:00:00Z".to_owned(), ..web([1]).remove(0) };
+    world.send([again, web([2]).remove(0)]);
+    pass(30).await;
+    world.probe();
+    assert_eq!(world.servers(WEB), ["web-1 terminating", "web-2 ready"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_endless_stop_timeout_is_no_reason_to_end() {
     let world = World::new();
     let endless = Container { stop_timeout: Duration::from_secs(i64::MAX as u64), ..web([1]).remove(0) };

@@ -310,6 +310,8 @@ impl State {
     ) -> Option<String> {
         let asked = self.in_flight.remove(id)?;
         if asked.destroyed {
+            // A list from before its end may have put it on the list again.
+            self.settled(id);
             return None;
         }
         if let Some(since) = asked.stale {
@@ -516,6 +518,9 @@ pub(in crate::docker) fn keeps_non_running(key: &str) -> bool {
             && rest.eq_ignore_ascii_case("docker.allownonrunning")
     })
 }
+
+#[cfg(test)]
+mod simulation;
 
 #[cfg(test)]
 mod tests {
