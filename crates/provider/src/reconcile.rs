@@ -4,6 +4,7 @@
 //! at once and a burst within [`WINDOW`]. Tables are made from the view: the last snapshot, brought forward by the
 //! notices that came after it, so that a table made in between never takes one back.
 
+mod flapping;
 mod status;
 mod view;
 
@@ -27,6 +28,7 @@ use crate::story::Story;
 use crate::story::faults::Faults;
 use crate::tombstone::{self, Tombstones};
 
+use flapping::Flapping;
 pub use status::{Handle, Stale, Status};
 use view::View;
 
@@ -107,6 +109,9 @@ pub struct Reconciler {
     standings: Option<HashMap<Box<str>, Standing>>,
     /// Signalled before their servers were known, or known of again, and when.
     early: HashMap<String, Instant>,
+    flapping: Flapping,
+    /// When the next container has stayed up for long enough.
+    settles: Option<Millis>,
     /// When containers that were told to end are to be looked at again.
     overdue: BTreeMap<String, Instant>,
     due: Due,
@@ -147,6 +152,8 @@ impl Reconciler {
             status: watch::channel(Status::new(provider)).0,
             standings: None,
             early: HashMap::new(),
+            flapping: Flapping::default(),
+            settles: None,
             overdue: BTreeMap::new(),
             due: Due::default(),
         }
@@ -209,7 +216,7 @@ impl Reconciler {
                 let changed = self.registry.notify(&container, notice, now);
                 match notice {
                     Notice::Terminating => self.terminating(&container),
-                    Notice::Ended => drop(self.early.remove(&container)),
+                    Notice::Ended => self.ended(&container, now),
                     _ => {}
                 }
                 self.announce(!changed.is_empty());
@@ -248,6 +255,28 @@ impl Reconciler {
             self.early.insert(container.to_owned(), Instant::now());
         }
         self.look_again(container.to_owned());
+    }
+
+    fn ended(&mut self, container: &str, now: Millis) {
+        self.early.remove(container);
+        if self.view.get(container).is_some_and(|c| c.running) {
+            self.flapping.ended(container, now);
+        }
+    }
+
+    /// Keeps back the servers of containers that end again and again, and lets go of those that have stayed up.
+    fn hold_back(&mut self, now: Millis) -> bool {
+        let waiting = self.flapping.waiting(now);
+        self.settles = waiting.values().min().copied();
+        let mut ready = false;
+        for state in self.registry.servers() {
+            if waiting.contains_key(&*state.identity().container) {
+                state.set(flag::FLAPPING);
+            } else if state.flags() & flag::FLAPPING != 0 {
+                ready |= state.clear(flag::FLAPPING);
+            }
+        }
+        ready
     }
 
     /// A container that was told to end may go on living: a table that is made late enough takes it back.
@@ -289,7 +318,8 @@ impl Reconciler {
     fn next_due(&self) -> Option<Instant> {
         let now = (Instant::now(), self.clock.now());
         let on_clock = |at: Millis| now.0 + at.since(now.1) + Duration::from_millis(1);
-        let clocked = [self.tombstones.next_end(), self.story.next_line()].into_iter().flatten().map(on_clock);
+        let clocked =
+            [self.tombstones.next_end(), self.story.next_line(), self.settles].into_iter().flatten().map(on_clock);
         let timed = [self.due.apply, self.due.tell].into_iter().flatten();
         timed.chain(clocked).chain(self.overdue.values().copied()).min()
     }
@@ -300,6 +330,9 @@ impl Reconciler {
         self.overdue.retain(|_, at| *at > now);
         if self.overdue.len() != overdue || self.tombstones.next_end().is_some_and(|end| end <= reading) {
             self.change();
+        }
+        if self.settles.is_some_and(|at| at <= reading) && self.hold_back(reading) {
+            self.published.wake();
         }
         if self.due.apply.is_some_and(|at| at <= now) {
             self.apply();
@@ -334,6 +367,10 @@ impl Reconciler {
             self.registry.notify(&container, Notice::Terminating, now);
             self.look_again(container);
         }
+        for container in self.view.for_table() {
+            self.flapping.see(container, now);
+        }
+        self.hold_back(now);
         let found = all_diagnostics(&merged, &partials, &table.diagnostics);
         let stale = self.status.borrow().stale.as_ref().map(|stale| self.stale(stale));
         table.diagnostics = stale.into_iter().chain(found.iter().map(|f| f.diagnostic.clone())).collect();

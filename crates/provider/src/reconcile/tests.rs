@@ -503,3 +503,26 @@ async fn an_endless_stop_timeout_is_no_reason_to_end() {
     assert_eq!(world.servers(WEB), ["web-1 terminating"]);
     assert!(!world.task.is_finished());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_ends_again_and_again_has_to_stay_up_first() {
+    let world = World::new();
+    let run = |n: u32| Container { started_at: format!("run {n}"), ..web([1]).remove(0) };
+    let mut admitted = 0;
+    for n in 0..50 {
+        world.send([run(n)]);
+        pass(20).await;
+        world.probe();
+        admitted += usize::from(world.servers(WEB) == ["web-1 ready"]);
+        pass(180).await;
+        world.notice("shop-web-1", Notice::Ended);
+    }
+    assert_eq!(admitted, 2, "the first run and the first restart");
+    world.send([run(50)]);
+    pass(20).await;
+    world.probe();
+    pass(4_900).await;
+    assert_eq!(world.servers(WEB), ["web-1 starting"]);
+    pass(100).await;
+    assert_eq!(world.servers(WEB), ["web-1 ready"], "without a word from the engine");
+}

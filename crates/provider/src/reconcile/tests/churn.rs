@@ -121,6 +121,8 @@ async fn what_may_not_serve_never_does_and_what_may_does_in_the_end() {
         world.send(engine.containers.values().cloned());
         pass(30).await;
         world.probe();
+        // Who ended again and again has to stay up for a while.
+        pass(5_000).await;
         let mut serving = ready(&world);
         serving.sort();
         let expected: Vec<String> = engine.containers.keys().filter(|id| engine.may_serve(id)).cloned().collect();
