@@ -1,11 +1,9 @@
 //! Accepting connections, and serving one until it ends.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -18,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::client_io::{ClientIo, ClientState};
 use crate::exchange;
-use crate::listener::{ClientTimes, EntryPoint, Listening, tune};
+use crate::listener::{ClientTimes, EntryPoint, Listening, QUEUE, tune};
 use crate::tunnel::Tunnel;
 use crate::worker::{Stage, Worker};
 
@@ -62,14 +60,21 @@ pub(crate) async fn accept(
             accepted = listener.accept() => take(&worker, &entry_point, times, accepted).await,
         }
     }
-    // One turn of the loop without waiting for each connection that the kernel has completed already.
-    poll_fn(|cx| {
-        while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(cx) {
-            spawn(&worker, &entry_point, times, stream, peer);
+    // The runtime only knows of connections that it was told of before; the kernel knows of all.
+    let Ok(listener) = listener.into_std() else { return };
+    for _ in 0..QUEUE {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                if stream.set_nonblocking(true).is_ok()
+                    && let Ok(stream) = TcpStream::from_std(stream)
+                {
+                    spawn(&worker, &entry_point, times, stream, peer);
+                }
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(_) => break,
         }
-        Poll::Ready(())
-    })
-    .await;
+    }
 }
 
 async fn take(

@@ -8,6 +8,9 @@ use std::time::Duration;
 use seaway_head::{Limits, Trust};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+/// Connections that the kernel completes ahead of us for each socket.
+pub(crate) const QUEUE: i32 = 4096;
+
 /// An entry point, ready to be listened on.
 #[derive(Clone, Debug)]
 pub struct EntryPoint {
@@ -110,7 +113,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
-    socket.listen(4096)?;
+    socket.listen(QUEUE)?;
     Ok(socket.into())
 }
 

@@ -67,6 +67,8 @@ async fn who_stands_in_the_queue_is_served() {
     world.drain();
     world.gate.open();
     refuses(&world).await;
+    // By now the end has been told to every connection.
+    tokio::time::sleep(Duration::from_millis(20)).await;
     late.send(get("/late")).await.unwrap();
     queued.push(late);
     queued.push(blocked);

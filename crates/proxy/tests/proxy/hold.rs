@@ -88,6 +88,17 @@ async fn in_vain() {
     assert!(u128::from(lines[0].number("Held")) >= SHORT.as_nanos());
 }
 
+/// Waiting is what the client is told of, not the refusal that it began with.
+#[tokio::test]
+async fn refused_and_then_in_vain() {
+    let (mut upstream, world) = one(SHORT).await;
+    upstream.close_listener().await;
+    let response = world.get("/").await;
+    assert_eq!((response.status, response.field("retry-after")), (503, Some("1")));
+    let lines = world.finish(1).await;
+    assert_eq!((lines[0].error(), lines[0].lost(), lines[0].number("Held") > 0), ("no_server", false, true));
+}
+
 #[tokio::test]
 async fn a_service_that_leaves_the_table_lets_go() {
     let (_upstream, mut world) = one(LONG).await;
