@@ -78,7 +78,7 @@ pub(super) fn hear(witnesses: &Witnesses<'_>) -> Verdict {
         verdict.contradictions.push(format!("{logged} requests in the access log, {sent} sent"));
     }
     count_orders(ledger, orders, &mut verdict);
-    moves(ledger, ends, &mut verdict);
+    moves(ledger, ends, &logged, &mut verdict);
     verdict.summary = summary(ledger, log, ends, &verdict);
     verdict
 }
@@ -138,17 +138,24 @@ fn count_orders(ledger: &Ledger, orders: &[String], verdict: &mut Verdict) {
     }
 }
 
-fn moves(ledger: &Ledger, ends: &BTreeMap<String, End>, verdict: &mut Verdict) {
-    let told = |replica: &str, at: Duration| ends.get(replica).is_some_and(|end| end.told <= at + TOLD_LATE);
+fn moves(ledger: &Ledger, ends: &BTreeMap<String, End>, logged: &BTreeMap<&str, &Line>, verdict: &mut Verdict) {
+    let told = |replica: &str, at: Duration| match ends.get(replica) {
+        Some(end) if end.told <= at + TOLD_LATE => None,
+        Some(end) => Some(format!("told to end {:?} later", end.told - at)),
+        None => Some("never told to end".to_owned()),
+    };
     for one in &ledger.moves {
-        if !told(&one.from, one.at) {
-            verdict.unprovoked.push(format!("{} moved from {} to {}", one.id, one.from, one.to));
+        if let Some(why) = told(&one.from, one.at) {
+            let line = logged.get(one.id.as_str()).map_or("", |line| &line.text);
+            verdict.unprovoked.push(format!("{} moved from {} to {}, {why}: {line}", one.id, one.from, one.to));
         }
     }
     for one in &ledger.ended {
         let orderly = !["silent", "came back", "unasked", "greeted", "unexpected"].iter().any(|p| one.how.contains(p));
-        if !orderly || !told(&one.replica, one.at) {
-            verdict.unprovoked.push(format!("WebSocket {} at {} ended: {}", one.id, one.replica, one.how));
+        let told = told(&one.replica, one.at);
+        if !orderly || told.is_some() {
+            let line = logged.get(one.id.as_str()).map_or("", |line| &line.text);
+            verdict.unprovoked.push(format!("WebSocket at {} ended, {}, {told:?}: {line}", one.replica, one.how));
         }
     }
 }
