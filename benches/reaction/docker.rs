@@ -121,7 +121,7 @@ fn accepts(address: SocketAddr) -> Instant {
             return asked;
         }
         assert!(asked < deadline, "{address} does not accept");
-        crate::observe::nap(Duration::from_micros(10));
+        crate::observe::nap(Duration::from_micros(70));
     }
 }
 

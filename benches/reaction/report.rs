@@ -128,6 +128,8 @@ impl Report {
             "memory": first("/proc/meminfo", "MemTotal"),
             "kernel": first("/proc/sys/kernel/osrelease", ""),
             "load_before": load(),
+            // Where others are busy, `nice` works only among the processes of one session; this is the session's.
+            "session_nice": first("/proc/self/autogroup", "/autogroup-").rsplit(' ').next().unwrap_or_default(),
         });
         println!(
             "{} × {}, Linux {}, load {}",
