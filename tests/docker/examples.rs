@@ -79,7 +79,7 @@ impl Drop for Example {
 
 fn compose(project: &str, folder: &std::path::Path, arguments: &[&str]) {
     // Docker chooses a port where 0 is asked for.
-    let environment = [("COMPOSE_PROJECT_NAME", project), ("SEAWAY_HTTP_PORT", "0"), ("SEAWAY_IMAGE_STAGE", "ready")];
+    let environment = [("COMPOSE_PROJECT_NAME", project), ("DEMO_HTTP_PORT", "0"), ("SEAWAY_IMAGE_STAGE", "ready")];
     cli::compose(&[&["-p", project], arguments].concat(), folder, &environment);
 }
 
@@ -267,7 +267,7 @@ struct Script {
 
 impl Script {
     fn run(&self, arguments: &[&str]) -> String {
-        let environment = [("SEAWAY_HTTP_PORT", "0"), ("EXAMPLE_PREFIX", self.prefix.as_str())];
+        let environment = [("DEMO_HTTP_PORT", "0"), ("EXAMPLE_PREFIX", self.prefix.as_str())];
         cli::command("./run.sh", arguments, &self.folder, &environment)
     }
 }

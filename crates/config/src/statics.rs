@@ -31,7 +31,7 @@ options! {
 
     /// `entryPoints.<name>.http`.
     section struct EntryPointHttpOptions {
-        max_header_bytes: u64 = 1_048_576, "maxHeaderBytes", "1048576", "Largest request head that is read.";
+        max_header_bytes: u64 = 65_536, "maxHeaderBytes", "65536", "Largest request head that is read; Traefik reads up to 1 MiB, which each slow client could make it hold.";
         upgrades: Vec<String> = vec!["websocket".to_owned()], "upgrades", "websocket", "Upgrade tokens that may become a tunnel (h2c never).";
     }
 

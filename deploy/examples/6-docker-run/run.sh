@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-readonly port=${SEAWAY_HTTP_PORT:-8080}
+readonly port=${DEMO_HTTP_PORT:-8080}
 readonly prefix=${EXAMPLE_PREFIX:-example6}
 # Every container of this example carries it: by it Seaway knows its own, and `down` knows what to remove.
 readonly mark="example=$prefix"
