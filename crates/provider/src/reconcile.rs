@@ -5,6 +5,7 @@
 //! notices that came after it, so that a table made in between never takes one back.
 
 mod flapping;
+mod late;
 mod status;
 mod view;
 
@@ -29,6 +30,7 @@ use crate::story::faults::Faults;
 use crate::tombstone::{self, Tombstones};
 
 use flapping::Flapping;
+use late::Late;
 pub use status::{Handle, Stale, Status};
 use view::View;
 
@@ -110,6 +112,7 @@ pub struct Reconciler {
     /// Signalled before their servers were known, or known of again, and when.
     early: HashMap<String, Instant>,
     flapping: Flapping,
+    late: Late,
     /// When the next container has stayed up for long enough.
     settles: Option<Millis>,
     /// When containers that were told to end are to be looked at again.
@@ -153,6 +156,7 @@ impl Reconciler {
             standings: None,
             early: HashMap::new(),
             flapping: Flapping::default(),
+            late: Late::default(),
             settles: None,
             overdue: BTreeMap::new(),
             due: Due::default(),
@@ -308,9 +312,8 @@ impl Reconciler {
     fn readiness_changed(&mut self) {
         self.story.note(self.clock.now());
         self.due.tell.get_or_insert_with(|| Instant::now() + TELLING);
-        if let Some(before) = &self.standings
-            && *before != standings(&self.registry)
-        {
+        let standings_changed = self.standings.as_ref().is_some_and(|before| *before != standings(&self.registry));
+        if standings_changed || self.late.is_over() {
             self.change();
         }
     }
@@ -318,8 +321,8 @@ impl Reconciler {
     fn next_due(&self) -> Option<Instant> {
         let now = (Instant::now(), self.clock.now());
         let on_clock = |at: Millis| now.0 + at.since(now.1) + Duration::from_millis(1);
-        let clocked =
-            [self.tombstones.next_end(), self.story.next_line(), self.settles].into_iter().flatten().map(on_clock);
+        let readings = [self.tombstones.next_end(), self.late.next(), self.story.next_line(), self.settles];
+        let clocked = readings.into_iter().flatten().map(on_clock);
         let timed = [self.due.apply, self.due.tell].into_iter().flatten();
         timed.chain(clocked).chain(self.overdue.values().copied()).min()
     }
@@ -328,7 +331,8 @@ impl Reconciler {
         let reading = self.clock.now();
         let overdue = self.overdue.len();
         self.overdue.retain(|_, at| *at > now);
-        if self.overdue.len() != overdue || self.tombstones.next_end().is_some_and(|end| end <= reading) {
+        let mut ends = [self.tombstones.next_end(), self.late.next()].into_iter().flatten();
+        if self.overdue.len() != overdue || ends.any(|end| end <= reading) {
             self.change();
         }
         if self.settles.is_some_and(|at| at <= reading) && self.hold_back(reading) {
@@ -371,7 +375,8 @@ impl Reconciler {
             self.flapping.see(container, now);
         }
         self.hold_back(now);
-        let found = all_diagnostics(&merged, &partials, &table.diagnostics);
+        let late = self.late.look(&table, now);
+        let found = all_diagnostics(&merged, &partials, table.diagnostics.iter().chain(&late));
         let stale = self.status.borrow().stale.as_ref().map(|stale| self.stale(stale));
         table.diagnostics = stale.into_iter().chain(found.iter().map(|f| f.diagnostic.clone())).collect();
         self.published.publish(table);
@@ -438,10 +443,14 @@ fn standing(partial: &Partial, known: &HashMap<Box<str>, Standing>) -> Standing 
 }
 
 /// What labels, merging and compiling found, each once.
-fn all_diagnostics(merged: &Merged, partials: &[Partial], compiled: &[Diagnostic]) -> Vec<Found> {
+fn all_diagnostics<'d>(
+    merged: &Merged,
+    partials: &[Partial],
+    compiled: impl Iterator<Item = &'d Diagnostic>,
+) -> Vec<Found> {
     let owners: HashMap<&str, Arc<str>> =
         partials.iter().map(|p| (p.container.as_str(), Arc::from(p.owner.to_string()))).collect();
-    let compiled = compiled.iter().map(|diagnostic| {
+    let compiled = compiled.map(|diagnostic| {
         let whose = owners.get(&*diagnostic.origin.resource).cloned();
         Found {
             whose: whose.unwrap_or_else(|| diagnostic.origin.resource.as_ref().into()),

@@ -326,6 +326,8 @@ async fn while_the_engine_is_away_everything_stays_and_is_told() {
 async fn the_same_snapshot_again_makes_no_table() {
     let world = World::new();
     world.send(web(1..=3));
+    settle().await;
+    world.probe();
     pass(100).await;
     let tables = world.handle.status().tables;
     for _ in 0..10 {
@@ -525,4 +527,30 @@ async fn a_container_that_ends_again_and_again_has_to_stay_up_first() {
     assert_eq!(world.servers(WEB), ["web-1 starting"]);
     pass(100).await;
     assert_eq!(world.servers(WEB), ["web-1 ready"], "without a word from the engine");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_never_accepts_is_told_once_and_until_it_does() {
+    let log = Log::start();
+    let world = World::new();
+    world.send(web(1..=2));
+    pass(100).await;
+    let told = |world: &World| world.table().diagnostics.iter().filter(|d| d.code == Code::NotReady).count();
+    pass(29_000).await;
+    assert_eq!(told(&world), 0);
+    pass(1_000).await;
+    assert_eq!(told(&world), 1, "one for both replicas");
+    pass(60_000).await;
+    world.probe();
+    pass(100).await;
+    assert_eq!(told(&world), 0);
+    let lines: Vec<String> = log.take().into_iter().filter(|line| line.contains("SW0311")).collect();
+    assert_eq!(
+        lines,
+        [
+            "WARN SW0311 docker shop-web-1: its port 80 has not accepted a connection for 30 s; server web-1 gets no requests \
+             until it does; fix: traefik.http.services.web-shop.loadbalancer.server.port=…",
+            "INFO SW0311 is over: service web of project shop: its port 80 has not accepted a connection for 30 s"
+        ]
+    );
 }
