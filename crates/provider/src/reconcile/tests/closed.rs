@@ -134,3 +134,19 @@ async fn no_spoilt_label_publishes_a_router_without_its_guard() {
         assert!(!routes.iter().any(|r| r.contains(" 0→")), "{labels:?}: {routes:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_of_another_owner_guards_until_its_tombstone_falls_and_then_nothing_passes() {
+    let world = World::new();
+    let guarded = replica("shop", "web", 1, &[RULE, GUARDED]);
+    let guard = replica("auth", "guard", 2, &[GUARD]);
+    assert!(world.show([guarded.clone(), guard]).await.contains(&"R 1→ web-1".to_owned()));
+    assert!(
+        world.show([guarded.clone()]).await.contains(&"R 1→ web-1".to_owned()),
+        "the definition stays for a minute"
+    );
+    pass(60_000).await;
+    assert_eq!(world.routes(), ["R 503"]);
+    let impostor = replica("other", "guard", 3, &[("traefik.http.middlewares.guard.stripprefix.prefixes", "/x")]);
+    assert!(world.show([guarded, impostor]).await.contains(&"R 1→ web-1".to_owned()), "names are free to take");
+}
