@@ -50,37 +50,10 @@ pub enum Severity {
     Error,
 }
 
-macro_rules! codes {
-    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal,)+) => {
-        /// The stable code of a diagnostic: `SW0101`. Never re-used for another meaning.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u16)]
-        pub enum Code { $($(#[doc = $doc])+ $name = $number,)+ }
-
-        impl Code {
-            /// Every code, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// One sentence on what the code means.
-            pub fn explanation(self) -> &'static str {
-                match self { $(Self::$name => concat!($($doc),+).trim_ascii_start_str(),)+ }
-            }
-        }
-    };
-}
-
-/// `concat!` keeps the blank that a doc comment starts with; this drops it.
-trait TrimAsciiStart {
-    fn trim_ascii_start_str(&self) -> &str;
-}
-
-impl TrimAsciiStart for str {
-    fn trim_ascii_start_str(&self) -> &str {
-        self.trim_start()
-    }
-}
-
-codes! {
+/// The stable code of a diagnostic: `SW0101`. Never re-used for another meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum Code {
     // 01xx: labels as text
     /// A label has an option that does not exist.
     UnknownOption = 101,
@@ -98,8 +71,6 @@ codes! {
     LabelLimit = 107,
     /// An option that is known but does not work yet.
     NotSupportedYet = 108,
-    /// An option or section that Traefik dropped or deprecated; it is ignored.
-    Deprecated = 109,
     /// Two labels say different things about one option.
     DuplicateLabel = 110,
     /// A container's labels are not all valid UTF-8 or contain control characters.

@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod model;
 pub mod regexp;
 pub mod statics;
+pub mod suggest;
 pub mod tree;
 mod wire;
 

@@ -60,15 +60,5 @@ pub fn normalize(name: &str) -> String {
     pieces.join("-")
 }
 
-/// The name that a container's default service and router are made from, before [`normalize`]:
-/// `<service>_<project>` in compose, else the container's name.
-pub fn service_name(labels: &BTreeMap<String, String>, container_name: &str) -> String {
-    let label = |key: &str| labels.get(key).filter(|value| !value.is_empty());
-    match (label("com.docker.compose.service"), label("com.docker.compose.project")) {
-        (Some(service), Some(project)) => format!("{service}_{project}"),
-        _ => container_name.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -9,8 +9,8 @@ use seaway_config::tree::Node;
 
 use crate::names::{Place, Root, place};
 use crate::overlay::{EmptyList, overlay};
-use crate::suggest::nearest;
 use crate::tokens::{Token, split};
+use seaway_config::suggest::nearest;
 
 /// Longest value that is read, in bytes.
 pub(crate) const MAX_VALUE: usize = 64 * 1024;

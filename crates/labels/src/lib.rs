@@ -11,7 +11,6 @@ mod literal;
 mod names;
 mod overlay;
 pub mod statics;
-pub mod suggest;
 mod tokens;
 
 pub use container::{Decoded, decode_container};

@@ -1,6 +1,6 @@
 //! Which labels are ours: the roots `traefik.` and `seaway.`, the words below them, and their near misses.
 
-use crate::suggest::{distance, within_one_edit};
+use seaway_config::suggest::{distance, within_one_edit};
 
 /// The two label roots. `seaway.` accepts all that `traefik.` does and wins where both speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

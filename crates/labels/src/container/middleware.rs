@@ -6,7 +6,7 @@ use seaway_config::{Code, Declared, Middleware};
 use super::object::Context;
 use super::report::Report;
 use crate::gather::{Object, Problem, problem};
-use crate::suggest::nearest;
+use seaway_config::suggest::nearest;
 
 pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Middleware> {
     let (options, mut problems) = cx.decode::<MiddlewareOptions>();

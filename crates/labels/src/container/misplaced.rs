@@ -8,7 +8,7 @@ use seaway_config::catalogue::{Kind, OptionSpec};
 use seaway_config::tree::Node;
 
 use crate::gather::{Gathered, Object, Problem, problem, show};
-use crate::suggest::within_one_edit;
+use seaway_config::suggest::within_one_edit;
 
 /// One object and the labels that make it.
 struct Item<'a> {

@@ -9,7 +9,7 @@ use seaway_config::tree::Node;
 
 use super::name_problem;
 use crate::gather::{Gathered, Object, Problem, line, problem, replace_part, show};
-use crate::suggest::nearest;
+use seaway_config::suggest::nearest;
 
 /// One object and all that is known around it.
 pub(super) struct Context<'a> {

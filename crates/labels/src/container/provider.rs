@@ -9,7 +9,7 @@ use super::Decoded;
 use super::report::Report;
 use crate::gather::{MAX_VALUE, Problem, line, problem, show};
 use crate::names::{Place, place};
-use crate::suggest::nearest;
+use seaway_config::suggest::nearest;
 
 const DOCKER: [&str; 3] = ["network", "lbswarm", "allownonrunning"];
 

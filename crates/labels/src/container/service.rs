@@ -9,7 +9,7 @@ use seaway_config::{Code, Declared};
 use super::object::Context;
 use super::report::Report;
 use crate::gather::{Object, Problem, line, problem, show};
-use crate::suggest::distance;
+use seaway_config::suggest::distance;
 
 /// Options below `loadBalancer` that say how requests are spread, not where they go.
 const TUNING: [&str; 6] =

@@ -3,7 +3,7 @@
 use super::functions;
 use super::value::Value;
 use crate::literal;
-use crate::suggest::nearest;
+use seaway_config::suggest::nearest;
 
 /// Deepest nesting of parentheses.
 const MAX_DEPTH: usize = 64;

@@ -36,15 +36,6 @@ fn names_are_normalised() {
 }
 
 #[test]
-fn service_names() {
-    let labels = |lines: &[(&str, &str)]| lines.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    let (service, project) = ("com.docker.compose.service", "com.docker.compose.project");
-    assert_eq!(service_name(&labels(&[(service, "web"), (project, "shop_prod")]), "x"), "web_shop_prod");
-    assert_eq!(service_name(&labels(&[(service, "web"), (project, "")]), "x"), "x");
-    assert_eq!(service_name(&labels(&[(service, "web")]), "x"), "x");
-}
-
-#[test]
 fn usual_default_rules() {
     for (template, expected) in [
         ("Host(`{{ normalize .Name }}`)", "Host(`my-app-1`)"),

@@ -60,7 +60,7 @@ impl Check<'_> {
         match choices.iter().find(|choice| choice.eq_ignore_ascii_case(value)) {
             Some(choice) => (*choice).clone_into(value),
             None => {
-                let near = crate::suggest::nearest(value, choices.iter().copied()).unwrap_or_default();
+                let near = seaway_config::suggest::nearest(value, choices.iter().copied()).unwrap_or_default();
                 self.bad(path, format!("one of {} is expected, not `{}`", choices.join(", "), show(value)), near);
             }
         }
@@ -139,7 +139,7 @@ impl Check<'_> {
         if !ping.manual_routing && !options.entry_points.contains_key(&ping.entry_point) {
             let message = format!("there is no entry point `{}`", show(&ping.entry_point));
             let names = options.entry_points.keys().map(String::as_str);
-            let near = crate::suggest::nearest(&ping.entry_point, names).unwrap_or_default();
+            let near = seaway_config::suggest::nearest(&ping.entry_point, names).unwrap_or_default();
             self.bad(&["ping", "entryPoint"], message, near);
         }
         if !(200..=599).contains(&ping.terminating_status_code) {

@@ -5,7 +5,7 @@ use seaway_config::catalogue::{Kind, OptionSpec, Section};
 use seaway_config::decode::parse_bool;
 use seaway_config::statics::StaticOptions;
 
-use crate::suggest::{nearest, within_one_edit};
+use seaway_config::suggest::{nearest, within_one_edit};
 
 /// Options of Traefik's that do not work yet, with all that stands below them. `*` is a name.
 pub(super) const NOT_YET: &[&str] = &[

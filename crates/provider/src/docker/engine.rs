@@ -174,12 +174,6 @@ impl Address {
     }
 }
 
-/// The id of the container that this process runs in, asked of the kernel now; `None` outside of one.
-pub fn read_own_container_id() -> Option<String> {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    super::network::own_container_id(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
-}
-
 /// What may stand before an `@` can be a password.
 fn hide_user(text: &str) -> String {
     match (text.split_once("://"), text.rsplit_once('@')) {

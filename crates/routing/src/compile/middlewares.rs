@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use seaway_config::model::{Chain, Config, Declared, Middleware as Declaration};
+use seaway_config::suggest::nearest;
 use seaway_config::{Code, Diagnostic, Name};
 use seaway_middleware::Middleware;
 
 use crate::RoutingTable;
 
-use super::report::{Fault, Report, nearest, option};
+use super::report::{Fault, Report, option};
 
 /// Most middlewares that one list may come to: chains of chains grow by powers.
 const MAX_FLAT: usize = 256;

@@ -65,36 +65,6 @@ fn object_key(origin: &Origin) -> Option<String> {
     (object.len() == 4 && object.get(1).is_some_and(|part| part.eq_ignore_ascii_case("http"))).then(|| object.join("."))
 }
 
-/// The candidate that `name` was most likely meant to be.
-pub(super) fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let limit = if name.len() < 5 { 1 } else { 2 };
-    candidates
-        .filter(|candidate| candidate.len().abs_diff(name.len()) <= limit)
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's, without regard to case.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().flat_map(char::to_lowercase).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().flat_map(char::to_lowercase).enumerate() {
-        let mut left = i + 1;
-        let mut diagonal = i;
-        for (to, above) in b.iter().zip(row.iter_mut().skip(1)) {
-            let cost = (diagonal + usize::from(from != *to)).min(*above + 1).min(left + 1);
-            diagonal = std::mem::replace(above, cost);
-            left = cost;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,19 +79,6 @@ mod tests {
             line(&Origin::resource("docker", "web-1"), "routers", "x", "priority", "9"),
             "traefik.http.routers.x.priority=9"
         );
-    }
-
-    #[test]
-    fn the_nearest_name_is_near() {
-        let names = ["auth", "author", "web", "strip-prefix"];
-        let nearest = |name| super::nearest(name, names.into_iter());
-        assert_eq!(nearest("atuh"), None, "two steps are too many for four letters");
-        assert_eq!(nearest("auht"), None);
-        assert_eq!(nearest("aut"), Some("auth"));
-        assert_eq!(nearest("Web"), Some("web"));
-        assert_eq!(nearest("stripprefx"), Some("strip-prefix"));
-        assert_eq!(nearest("something"), None);
-        assert_eq!((distance("", "abc"), distance("abc", ""), distance("kitten", "sitting")), (3, 3, 3));
     }
 
     #[test]

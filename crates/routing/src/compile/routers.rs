@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use seaway_config::model::{Config, Declared, Router};
+use seaway_config::suggest::nearest;
 use seaway_config::{Code, Diagnostic, Name};
 use seaway_middleware::Middleware;
 
@@ -13,7 +14,7 @@ use crate::{EntryPointTable, Route, RouteTarget, RoutingTable};
 
 use super::CompileOptions;
 use super::middlewares::Middlewares;
-use super::report::{Fault, Report, line, nearest, option};
+use super::report::{Fault, Report, line, option};
 use super::services::Services;
 
 /// Beyond this, priorities are Seaway's own.

@@ -4,19 +4,14 @@
 const MAX_CHARS: usize = 80;
 
 /// The known name that is nearest to `name`, if one is near enough to be meant: one edit for names of up to three
-/// characters, two up to eight, three above. Of equally near ones, the first.
+/// characters, two up to eight, three above. Of equally near ones, the first by name.
 pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let limit = match name.chars().count() {
         0..=3 => 1,
         4..=8 => 2,
         _ => 3,
     };
-    known
-        .into_iter()
-        .map(|k| (distance(name, k), k))
-        .filter(|(d, _)| *d <= limit)
-        .min_by_key(|(d, _)| *d)
-        .map(|(_, k)| k)
+    known.into_iter().map(|k| (distance(name, k), k)).filter(|(d, _)| *d <= limit).min().map(|(_, k)| k)
 }
 
 /// Damerau-Levenshtein distance (insert, delete, replace, swap neighbours), each part edited once at most, without
@@ -45,7 +40,7 @@ pub fn distance(a: &str, b: &str) -> usize {
 }
 
 /// True when at most one edit leads from one to the other; linear in their length.
-pub(crate) fn within_one_edit(a: &str, b: &str) -> bool {
+pub fn within_one_edit(a: &str, b: &str) -> bool {
     // One character has at most four bytes.
     if a.len().abs_diff(b.len()) > 4 {
         return false;
