@@ -126,7 +126,8 @@ impl Report {
             "processors": processors(),
             "processor": first("/proc/cpuinfo", "model name"),
             "memory": first("/proc/meminfo", "MemTotal"),
-            "kernel": first("/proc/sys/kernel/osrelease", ""),
+            // Without what its builder added.
+            "kernel": first("/proc/sys/kernel/osrelease", "").split('-').next().unwrap_or_default(),
             "load_before": load(),
             // Where others are busy, `nice` works only among the processes of one session; this is the session's.
             "session_nice": first("/proc/self/autogroup", "/autogroup-").rsplit(' ').next().unwrap_or_default(),
