@@ -1,9 +1,9 @@
 # What one does with this repository. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: build image demo demo-down test check fmt lint clean help
+.PHONY: build image demo demo-down test check fmt lint bench-reaction clean help
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 build: ## build Seaway and the demo application as static binaries
 	@scripts/build-static
@@ -28,6 +28,9 @@ fmt: ## format the code
 
 lint: ## formatting, clippy, dependencies: every warning is an error
 	@scripts/lint
+
+bench-reaction: ## measure how fast an event reaches the balancer, fake engine and real Docker (some minutes)
+	cargo bench --bench reaction
 
 clean: ## remove build results (not the images: make demo-down)
 	cargo clean
