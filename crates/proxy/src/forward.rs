@@ -113,6 +113,10 @@ pub(crate) async fn forward(
         }
         let picked = match pick {
             Pick::Server(picked) => picked,
+            // The last ones that pass for ready broke off with it a moment ago: if they are gone, that is heard any moment.
+            Pick::None(_) if service.admitted() > 0 && broke.are_gone(worker.options.published.subscribe()).await => {
+                continue;
+            }
             // Nothing to send it to: wait for a server, then begin again.
             Pick::None(_) => match wait(connection, flight, &snapshot, place).await {
                 Waited::Found(table, at) => {

@@ -13,37 +13,54 @@ pub(crate) fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE)
 }
 
-/// How long the engine's word for a signal is waited for: it comes some milliseconds after the process got it, later on a
-/// busy machine.
-const EXPLANATION: Duration = Duration::from_millis(100);
+/// How long the engine's word for a signal is waited for: it comes some milliseconds after the process got it, and a good
+/// deal later on a busy machine.
+const EXPLANATION: Duration = Duration::from_millis(250);
 
 /// The servers that broke off with one and the same request in their hands.
 ///
 /// That may happen once for no known reason; what breaks twice may be the request's own doing. A server that the engine told
 /// to end has its reason, so a service most of whose servers end at once costs no request that may be repeated.
 #[derive(Debug, Default)]
-pub(crate) struct Broke(Vec<Arc<ServerState>>);
+pub(crate) struct Broke {
+    states: Vec<Arc<ServerState>>,
+    /// How many of them were asked about when nobody else was left.
+    asked: usize,
+}
 
 impl Broke {
     /// How often that happened without the server having been told to end, as far as is known now.
     pub(crate) fn unexplained(&self) -> usize {
-        self.0.iter().filter(|state| state.flags() & flag::TERMINATING == 0).count()
+        self.states.iter().filter(|state| state.flags() & flag::TERMINATING == 0).count()
     }
 
     /// One more; whether the request may go to another server. `changed` wakes up when the engine has said something.
-    pub(crate) async fn may_repeat(&mut self, state: &Arc<ServerState>, mut changed: watch::Receiver<u64>) -> bool {
-        self.0.push(Arc::clone(state));
-        let explained = async {
-            while self.unexplained() > 1 {
-                if changed.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        // Too late or never: the count below says which.
-        let _in_time = tokio::time::timeout(EXPLANATION, explained).await;
-        self.unexplained() <= 1
+    pub(crate) async fn may_repeat(&mut self, state: &Arc<ServerState>, changed: watch::Receiver<u64>) -> bool {
+        self.states.push(Arc::clone(state));
+        heard(changed, || self.unexplained() <= 1).await
     }
+
+    /// Nobody else is left to send the request to: whether a server that broke off, and that still passes for ready, turns
+    /// out not to be. Asked once for each.
+    pub(crate) async fn are_gone(&mut self, changed: watch::Receiver<u64>) -> bool {
+        let news = self.states.len() > self.asked;
+        self.asked = self.states.len();
+        news && heard(changed, || self.states.iter().all(|state| !state.is_ready())).await
+    }
+}
+
+/// Whether `what` comes true before an explanation is overdue.
+async fn heard(mut changed: watch::Receiver<u64>, what: impl Fn() -> bool) -> bool {
+    let waiting = async {
+        while !what() {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    // Too late or never: the last look says which.
+    let _in_time = tokio::time::timeout(EXPLANATION, waiting).await;
+    what()
 }
 
 /// Bounds repetitions to a share of the requests, so that a failing service is not hit harder for failing.
@@ -143,6 +160,21 @@ mod tests {
             assert!(again, "{number}");
         }
         assert_eq!(broke.unexplained(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_last_server_is_asked_about_once_and_may_be_gone() {
+        let (registry, published) = (StateRegistry::new(1), Published::default());
+        let mut broke = Broke::default();
+        assert!(!broke.are_gone(published.subscribe()).await, "none broke off");
+        let (first, second) = (server(&registry, 1), server(&registry, 2));
+        assert!(broke.may_repeat(&first, published.subscribe()).await);
+        assert!(!broke.are_gone(published.subscribe()).await, "it is still there");
+        registry.notify(&first.identity().container, Notice::Terminating, Millis(2));
+        assert!(!broke.are_gone(published.subscribe()).await, "that was asked already");
+        assert!(broke.may_repeat(&second, published.subscribe()).await);
+        registry.notify(&second.identity().container, Notice::Ended, Millis(2));
+        assert!(broke.are_gone(published.subscribe()).await);
     }
 
     #[test]
