@@ -11,9 +11,9 @@ use super::events::End;
 use super::load::{Entry, Kind, Ledger, Outcome};
 use super::log::Line;
 
-/// The engine's word for a signal comes this long after the process got it, at most; measured are nine milliseconds, and
-/// the machine has other things to do.
-const TOLD_LATE: Duration = Duration::from_millis(250);
+/// The engine tells of a signal this much later than the process got it, at most: nine milliseconds when it has nothing
+/// else to do, and far more where containers are started and stopped beside a full load.
+const TOLD_LATE: Duration = Duration::from_secs(1);
 
 /// Every witness.
 pub(super) struct Witnesses<'a> {
