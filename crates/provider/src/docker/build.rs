@@ -303,6 +303,12 @@ impl One<'_> {
                 partial.diagnostics.append(&mut notes);
                 return;
             }
+            if quiet && self.decoded.enable.is_none() {
+                // Nobody asked for it to be routed, so that it cannot be is no mistake of anybody's.
+                for note in &mut notes {
+                    note.severity = Severity::Info;
+                }
+            }
             partial.diagnostics.append(&mut notes);
             partial.services.insert(self.default_name(), service);
         }

@@ -260,7 +260,7 @@ fn reason(phase: Phase) -> &'static str {
     match phase {
         Phase::Gone => "ended",
         Phase::Ready => "removed",
-        Phase::Starting => "starting again",
+        Phase::Starting => "refuses connections",
         other => other.as_str(),
     }
 }

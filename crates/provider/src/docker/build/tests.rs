@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use seaway_config::Severity;
 use seaway_config::model::{Address, DockerHealth};
 
 use super::*;
@@ -418,14 +419,19 @@ fn seaways_own_container_is_no_server_of_its_own_and_not_gated_by_its_own_health
 
 #[test]
 fn a_server_without_a_common_network_is_listed_and_marked() {
-    let mut apart = container("web", "10.7.0.2", &[]);
-    apart.networks[0].id = "elsewhere".to_owned();
-    let own = container("own", "10.0.0.3", &[]);
-    let options = BuildOptions { own: Some("own".to_owned()), ..options() };
-    let built = Builder::new(options).build(&snapshot([apart, own]));
-    let web = built.partials.iter().find(|p| p.id == "web").unwrap();
-    assert!(web.services["web"].value.servers[0].condition.unreachable);
-    assert_eq!(codes(web), [Code::UnreachableServer]);
+    let found = |labels: &[(&str, &str)]| {
+        let mut apart = container("web", "10.7.0.2", labels);
+        apart.networks[0].id = "elsewhere".to_owned();
+        let own = container("own", "10.0.0.3", &[]);
+        let options = BuildOptions { own: Some("own".to_owned()), ..options() };
+        let built = Builder::new(options).build(&snapshot([apart, own]));
+        let web = built.partials.into_iter().find(|p| p.id == "web").unwrap();
+        assert!(web.services["web"].value.servers[0].condition.unreachable);
+        assert_eq!(codes(&web), [Code::UnreachableServer]);
+        web.diagnostics[0].severity
+    };
+    assert_eq!(found(&[("traefik.enable", "true")]), Severity::Error);
+    assert_eq!(found(&[]), Severity::Info, "nobody asked for it");
 }
 
 #[test]
