@@ -3,6 +3,9 @@
 use super::*;
 use seaway_routing::RouteTarget;
 
+use crate::docker::Owner;
+use crate::testing::{Dice, seeds};
+
 impl World {
     /// `R 1→ web-1 web-2` for a route with one middleware in front of these servers, `R 503` for one that is off.
     fn routes(&self) -> Vec<String> {
@@ -149,4 +152,77 @@ async fn a_guard_of_another_owner_guards_until_its_tombstone_falls_and_then_noth
     assert_eq!(world.routes(), ["R 503"]);
     let impostor = replica("other", "guard", 3, &[("traefik.http.middlewares.guard.stripprefix.prefixes", "/x")]);
     assert!(world.show([guarded, impostor]).await.contains(&"R 1→ web-1".to_owned()), "names are free to take");
+}
+
+/// Containers of two owners come and go with and without a guard, with guards of the same name that differ, and with
+/// typing mistakes. Whoever asks for a guard is never reached without the very guard that it means, unless a newer
+/// container of the same owner has done away with it.
+#[tokio::test(start_paused = true)]
+async fn in_no_history_is_a_server_reached_without_the_guard_that_it_asks_for() {
+    for seed in 0..seeds(60) {
+        let (world, mut dice) = (World::new(), Dice(seed));
+        let mut running: Vec<Container> = Vec::new();
+        for step in 0..40u32 {
+            if running.len() > 4 || (!running.is_empty() && dice.roll(3) == 0) {
+                let at = usize::try_from(dice.roll(running.len() as u64)).unwrap();
+                let gone = running.remove(at);
+                world.notice(&gone.id, Notice::Ended);
+            } else {
+                running.push(candidate(&mut dice, step));
+            }
+            let served = world.show(running.iter().cloned()).await;
+            if dice.roll(8) == 0 {
+                pass(61_000).await;
+            }
+            for container in &running {
+                let Some(asked) = asked(container) else { continue };
+                let newer =
+                    |other: &&Container| Owner::of(other) == Owner::of(container) && other.created > container.created;
+                let done_away = running.iter().filter(newer).any(|other| self::asked(other) != Some(asked));
+                let reached = world.chains(&container.id).into_iter().find(|chain| !chain.contains(asked));
+                assert!(
+                    reached.is_none() || done_away,
+                    "seed {seed} step {step}: {container:?} asks for {asked} and is reached by {reached:?}: {served:?}"
+                );
+            }
+        }
+    }
+}
+
+/// The guard that a container asks for, be it with a typing mistake.
+fn asked(container: &Container) -> Option<&str> {
+    let asks = container.labels.iter().any(|(key, value)| key.contains("wares") && value == "guard");
+    asks.then(|| container.labels.get(GUARD.0).map_or("/", String::as_str))
+}
+
+fn candidate(dice: &mut Dice, step: u32) -> Container {
+    let mut labels = vec![RULE, SERVICE];
+    match dice.roll(5) {
+        0 => {}
+        1 => labels.extend([("traefik.http.routers.R.middelwares", "guard"), GUARD]),
+        2 => labels.extend([GUARDED, (GUARD.0, "/other")]),
+        _ => labels.extend([GUARDED, GUARD]),
+    }
+    if dice.roll(3) == 0 {
+        labels.push(("traefik.http.services.S.loadbalancer.sticky.cookie.name", "c"));
+    }
+    let project = ["shop", "copy"][usize::try_from(dice.roll(2)).unwrap()];
+    let number = u8::try_from(step + 1).unwrap();
+    Container { created: format!("2026-11-20T10:{number:02}:00Z"), ..replica(project, "web", number, &labels) }
+}
+
+impl World {
+    /// The middlewares in front of each way to a container's ready server, printed.
+    fn chains(&self, container: &str) -> Vec<String> {
+        let table = self.table();
+        let Some(entry_point) = table.entry_points.get("web") else { return Vec::new() };
+        let ways = entry_point.routes.iter().filter(|route| match &route.target {
+            RouteTarget::Service(at) => {
+                let mut servers = table.services[*at].servers.iter();
+                servers.any(|s| s.state.is_ready() && *s.state.identity().container == *container)
+            }
+            _ => false,
+        });
+        ways.map(|route| format!("{:?}", route.chain)).collect()
+    }
 }
