@@ -67,6 +67,9 @@ pub struct Merged {
     pub diagnostics: Vec<Found>,
     /// Some definition was chosen by readiness: merge again when readiness changes.
     pub undecided: bool,
+    /// Containers, by id, with a newer definition of a router than the one in force, which waits for them to be ready:
+    /// until it is in force they must not be reached by the older one.
+    pub ahead: BTreeSet<String>,
 }
 
 impl Merged {
@@ -190,6 +193,8 @@ impl Merge<'_> {
             if is_off || &*service.provider != self.provider {
                 continue;
             }
+            let ahead = claims.iter().filter(|claim| claim.is_ahead_of(&winner));
+            self.out.ahead.extend(ahead.map(|claim| claim.partial.id.clone()));
             for claim in &claims {
                 let Declared { value, origin, quarantine } = claim.declared;
                 let unused = quarantine.is_some() || refused.contains(&&claim.partial.owner);

@@ -9,7 +9,7 @@ mod late;
 mod status;
 mod view;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,6 +113,8 @@ pub struct Reconciler {
     early: HashMap<String, Instant>,
     flapping: Flapping,
     late: Late,
+    /// Containers, by id, whose own definitions are not in force yet.
+    ahead: BTreeSet<String>,
     /// When the next container has stayed up for long enough.
     settles: Option<Millis>,
     /// When containers that were told to end are to be looked at again.
@@ -157,6 +159,7 @@ impl Reconciler {
             early: HashMap::new(),
             flapping: Flapping::default(),
             late: Late::default(),
+            ahead: BTreeSet::new(),
             settles: None,
             overdue: BTreeMap::new(),
             due: Due::default(),
@@ -268,19 +271,35 @@ impl Reconciler {
         }
     }
 
-    /// Keeps back the servers of containers that end again and again, and lets go of those that have stayed up.
-    fn hold_back(&mut self, now: Millis) -> bool {
+    /// Keeps back the servers of containers that end again and again, and of those whose own definitions are not in force.
+    fn hold_back(&mut self, now: Millis) {
+        let waiting = self.flapping.waiting(now);
+        self.settles = waiting.values().min().copied();
+        for state in self.registry.servers() {
+            let container = &*state.identity().container;
+            if waiting.contains_key(container) || self.ahead.contains(container) {
+                state.set(flag::HELD_BACK);
+            }
+        }
+    }
+
+    /// Lets go of those that need not be kept back any more, which must not be before the table is in force.
+    fn let_go(&mut self, now: Millis) {
         let waiting = self.flapping.waiting(now);
         self.settles = waiting.values().min().copied();
         let mut ready = false;
         for state in self.registry.servers() {
-            if waiting.contains_key(&*state.identity().container) {
-                state.set(flag::FLAPPING);
-            } else if state.flags() & flag::FLAPPING != 0 {
-                ready |= state.clear(flag::FLAPPING);
+            let container = &*state.identity().container;
+            if state.flags() & flag::HELD_BACK != 0
+                && !waiting.contains_key(container)
+                && !self.ahead.contains(container)
+            {
+                ready |= state.clear(flag::HELD_BACK);
             }
         }
-        ready
+        if ready {
+            self.published.wake();
+        }
     }
 
     /// A container that was told to end may go on living: a table that is made late enough takes it back.
@@ -335,8 +354,8 @@ impl Reconciler {
         if self.overdue.len() != overdue || ends.any(|end| end <= reading) {
             self.change();
         }
-        if self.settles.is_some_and(|at| at <= reading) && self.hold_back(reading) {
-            self.published.wake();
+        if self.settles.is_some_and(|at| at <= reading) {
+            self.let_go(reading);
         }
         if self.due.apply.is_some_and(|at| at <= now) {
             self.apply();
@@ -374,12 +393,14 @@ impl Reconciler {
         for container in self.view.for_table() {
             self.flapping.see(container, now);
         }
+        self.ahead.clone_from(&merged.ahead);
         self.hold_back(now);
         let late = self.late.look(&table, now);
         let found = all_diagnostics(&merged, &partials, table.diagnostics.iter().chain(&late));
         let stale = self.status.borrow().stale.as_ref().map(|stale| self.stale(stale));
         table.diagnostics = stale.into_iter().chain(found.iter().map(|f| f.diagnostic.clone())).collect();
         self.published.publish(table);
+        self.let_go(now);
         let done = Instant::now();
         let (dirty, since) = self.due.dirty.take().unwrap_or((started, now));
         let took = done - dirty;
@@ -416,7 +437,8 @@ impl Reconciler {
 fn standings(registry: &StateRegistry) -> HashMap<Box<str>, Standing> {
     let mut standings: HashMap<Box<str>, Standing> = HashMap::new();
     for state in registry.servers() {
-        let flags = state.flags();
+        // Who is kept back by us alone is as far as it can be.
+        let flags = state.flags() & !flag::HELD_BACK;
         let standing = match flags {
             0 => Standing::Ready,
             _ if flags & (flag::TERMINATING | flag::GONE) != 0 => Standing::Leaving,

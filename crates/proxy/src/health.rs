@@ -62,9 +62,8 @@ pub async fn probe_new_servers(
                     let after = now.since(entry.since);
                     waiting.remove(&state.id());
                     let ready = state.clear(flag::UNPROBED);
-                    if ready {
-                        published.wake();
-                    }
+                    // Also where something else still keeps it out: that may have waited for this.
+                    published.wake();
                     accepted(Accepted { state, after, ready });
                 }
             }

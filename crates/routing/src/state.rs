@@ -26,8 +26,8 @@ pub mod flag {
     pub const UNREACHABLE: u8 = 32;
     /// A person asked it to take no new sessions.
     pub const DRAINING: u8 = 64;
-    /// It ended too often lately, and has to stay up for a while first.
-    pub const FLAPPING: u8 = 128;
+    /// The reconciler keeps it back: it ended too often lately, or the table with what its labels ask for is not in force.
+    pub const HELD_BACK: u8 = 128;
 }
 
 /// A server's condition in one word, for people; made from the flags.
@@ -35,7 +35,7 @@ pub mod flag {
 pub enum Phase {
     /// Takes requests.
     Ready,
-    /// Its port has not said yes yet, or it ended too often to be trusted at once.
+    /// Its port has not said yes yet, or the reconciler keeps it back.
     Starting,
     /// Its health check says no.
     Unhealthy,
@@ -129,7 +129,7 @@ impl ServerState {
             _ if has(flag::TERMINATING) => Phase::Terminating,
             _ if has(flag::UNREACHABLE) => Phase::Unreachable,
             _ if has(flag::PAUSED) => Phase::Paused,
-            _ if has(flag::UNPROBED | flag::FLAPPING) => Phase::Starting,
+            _ if has(flag::UNPROBED | flag::HELD_BACK) => Phase::Starting,
             _ if has(flag::UNHEALTHY) => Phase::Unhealthy,
             _ => Phase::Draining,
         }

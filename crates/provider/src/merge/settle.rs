@@ -51,6 +51,16 @@ impl<T: Same> Claim<'_, T> {
         (&self.partial.created, &self.partial.id)
     }
 
+    /// It will take the other's place as soon as its container is ready.
+    pub(super) fn is_ahead_of(&self, winner: &Self) -> bool {
+        let of_one = self.partial.owner == winner.partial.owner;
+        of_one
+            && self.is_valid()
+            && self.standing == Standing::Running
+            && self.age() > winner.age()
+            && !self.same(winner)
+    }
+
     fn same(&self, other: &Self) -> bool {
         let fault = |claim: &Self| claim.declared.quarantine.as_ref().map(|d| d.code);
         fault(self) == fault(other) && self.declared.value.same(&other.declared.value)

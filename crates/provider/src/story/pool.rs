@@ -176,14 +176,12 @@ fn waits_for(state: &ServerState) -> Option<String> {
         return Some(phase.as_str().to_owned());
     }
     let flags = state.flags();
-    if flags & flag::FLAPPING != 0 {
-        return Some("starting: ended too often, has to stay up for a while".to_owned());
-    }
     let port = state.identity().address.rsplit(':').next().unwrap_or_default();
     Some(match (flags & flag::UNPROBED != 0, flags & flag::UNHEALTHY != 0) {
         (true, true) => format!("starting: waits for port {port} and its health check"),
         (true, false) => format!("starting: waits for port {port}"),
-        _ => "starting: waits for its health check".to_owned(),
+        (false, false) => "starting: ended too often, has to stay up for a while".to_owned(),
+        (false, true) => "starting: waits for its health check".to_owned(),
     })
 }
 

@@ -226,3 +226,21 @@ impl World {
         ways.map(|route| format!("{:?}", route.chain)).collect()
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_redeploy_that_adds_a_guard_is_not_reached_before_the_guard_is_there() {
+    let world = World::new();
+    let old = replica("shop", "web", 1, &[RULE, SERVICE]);
+    let new = newer(replica("shop", "web", 2, &[RULE, SERVICE, GUARDED, GUARD]));
+    world.show([old.clone()]).await;
+    world.send([old, new.clone()]);
+    pass(20).await;
+    pass(20).await;
+    world.probe();
+    let ready = world.servers("S@docker");
+    assert_eq!(ready, ["web-1 ready", "web-2 starting"], "its port accepts, and the guard is not in force");
+    settle().await;
+    assert_eq!(world.servers("S@docker"), ["web-1 ready", "web-2 ready"]);
+    assert_eq!(world.routes(), ["R 1→ web-1 web-2"]);
+    assert!(world.chains(&new.id).iter().all(|chain| chain.contains("/guard")));
+}
