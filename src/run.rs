@@ -119,8 +119,9 @@ fn build_options(docker: &DockerOptions) -> Result<BuildOptions, Failure> {
 }
 
 fn engine(options: &DockerOptions, docker_host: Option<&str>) -> Result<engine::Engine, Failure> {
-    engine::Engine::from_options(options, docker_host)
-        .map_err(|e| Failure::Option(format!("providers.docker.endpoint={}: {e}", options.endpoint)))
+    let said_by =
+        if options.endpoint.is_empty() && docker_host.is_some() { "DOCKER_HOST" } else { "providers.docker.endpoint" };
+    engine::Engine::from_options(options, docker_host).map_err(|e| Failure::Option(format!("{said_by}: {e}")))
 }
 
 fn follow(runtime: &Runtime, docker: Docker, updates: UpdateSender) {

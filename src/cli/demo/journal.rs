@@ -250,7 +250,9 @@ mod tests {
             assert_eq!((pool.service.as_str(), pool.ready, pool.changed), ("web", 2, true));
             assert_eq!(pool.text, "web 5→2 (−web-3 −web-4 −web-5) terminating");
         }
-        let Said::Pool(pool) = Said::parse("web 2 (+web-3 starting, routed in 6 ms)") else { panic!("not understood") };
+        let Said::Pool(pool) = Said::parse("web 2 (+web-3) starting: waits for port 80") else {
+            panic!("not understood")
+        };
         assert_eq!((pool.ready, pool.changed), (2, false));
     }
 
