@@ -27,6 +27,9 @@ use crate::worker::Snapshot;
 /// How long a service is remembered to have had a ready server: requests wait for it to come back.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
+/// Rest after each failed connection before the same servers are tried again.
+const REST: Duration = Duration::from_millis(10);
+
 /// A request on its way out.
 pub(crate) struct Outgoing {
     pub(crate) head: RequestHead,
@@ -118,7 +121,7 @@ pub(crate) async fn forward(
                 continue;
             }
             // Nothing to send it to: wait for a server, then begin again.
-            Pick::None(_) => match wait(connection, flight, &snapshot, place).await {
+            Pick::None(_) => match wait(connection, flight, &snapshot, place, last.error).await {
                 Waited::Found(table, at) => {
                     (snapshot, place, tried, stale) = (table, at, Tried::default(), None);
                     continue;
@@ -204,7 +207,7 @@ async fn send(
     let pooled = if fresh { None } else { worker.pool.borrow_mut().take(id, proven) };
     let mut lease = match pooled {
         Some(lease) => lease,
-        None => match connect(&server.address, id, options.dial_timeout).await {
+        None => match fresh_lease(connection, server, fresh, proven).await {
             Ok(lease) => lease,
             Err(error) => return Attempt::NotConnected(error),
         },
@@ -238,6 +241,31 @@ async fn send(
     Attempt::Broken { pooled, answered: wire.answered(), error: kind }
 }
 
+/// A new connection. Only so many are made to one server at one time: when a service comes back, everybody who waited
+/// goes to its first server, and more than its backlog holds would be dropped without a word.
+async fn fresh_lease(
+    connection: &Rc<Connection>,
+    server: &Server,
+    fresh: bool,
+    proven: bool,
+) -> Result<Lease, ProxyError> {
+    let worker = &connection.worker;
+    let id = server.state.id();
+    let turns = worker.pool.borrow_mut().turns(id);
+    let waits = turns.available_permits() == 0;
+    // Nobody ever closes it.
+    let _turn = turns.acquire().await;
+    // Meanwhile somebody may have given one back, or found out that nobody answers there.
+    let pooled = if waits && !fresh { worker.pool.borrow_mut().take(id, proven) } else { None };
+    if waits && server.state.flags() & flag::UNPROBED != 0 {
+        return Err(ProxyError::ConnectFailed);
+    }
+    match pooled {
+        Some(lease) => Ok(lease),
+        None => connect(&server.address, id, worker.options.dial_timeout).await,
+    }
+}
+
 /// The upgrade that this response grants. A 101 that was not asked for, or for something else, is an error.
 fn granted(asked: Option<HeaderValue>, response: &Response<Incoming>) -> Result<Option<HeaderValue>, ProxyError> {
     match asked {
@@ -268,19 +296,31 @@ enum Waited {
     NotAtAll,
 }
 
-/// Waits until the service has a server that takes requests.
-async fn wait(connection: &Rc<Connection>, flight: &mut Flight, snapshot: &Rc<Snapshot>, place: usize) -> Waited {
+/// Waits until the service has a server that takes requests. One that could not be connected to was just suspected, and
+/// may be ready again already: that is as good as another one, after a pause.
+async fn wait(
+    connection: &Rc<Connection>,
+    flight: &mut Flight,
+    snapshot: &Rc<Snapshot>,
+    place: usize,
+    last: ProxyError,
+) -> Waited {
+    let refused = matches!(last, ProxyError::ConnectFailed | ProxyError::ConnectTimeout);
     let worker = &connection.worker;
     let mut changed = worker.options.published.subscribe();
     let Some(service) = snapshot.table.services.get(place) else { return Waited::NotAtAll };
     let recently = service.had_ready_within(REMEMBERED, worker.clock.now());
-    if worker.hold.timeout.is_zero() || service.admitted() > 0 || !recently {
+    if worker.hold.timeout.is_zero() || !recently || (service.admitted() > 0 && !refused) {
         return Waited::NotAtAll;
     }
     let Some(_place) = Place::take(&service.state, worker.hold) else { return Waited::NotAtAll };
     let name = &service.name;
     let began = Instant::now();
+    let pause = if refused { REST.saturating_mul(flight.trail.attempts) } else { Duration::ZERO };
     let found = tokio::time::timeout(worker.hold.timeout.saturating_sub(flight.trail.held), async {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         loop {
             let snapshot = worker.snapshot();
             let place = snapshot.table.services.iter().position(|s| s.name == *name)?;

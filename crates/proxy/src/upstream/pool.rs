@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::client::conn::http1::{Parts, SendRequest};
 use hyper_util::rt::TokioIo;
 use seaway_routing::Millis;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::io::{UpstreamIo, Wire};
 use crate::body::RequestBody;
@@ -29,6 +29,10 @@ pub(crate) struct Lease {
     pub(crate) spoiled: bool,
 }
 
+/// Connections that one worker makes to one server at the same time. Backlogs of 128 are common, and there are several
+/// workers.
+const CONNECTING: usize = 32;
+
 #[derive(Debug)]
 struct Idle {
     lease: Lease,
@@ -39,6 +43,8 @@ struct Idle {
 #[derive(Debug)]
 pub(crate) struct Pool {
     idle: HashMap<u64, Vec<Idle>>,
+    /// Turns to connect, by server.
+    turns: HashMap<u64, Rc<Semaphore>>,
     /// How long one may stay unused.
     keep: Duration,
     /// How many are kept for one server.
@@ -47,7 +53,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(keep: Duration, most: usize) -> Self {
-        Self { idle: HashMap::new(), keep, most: most.max(1) }
+        Self { idle: HashMap::new(), turns: HashMap::new(), keep, most: most.max(1) }
     }
 
     /// Takes a connection to that server that can send at once. With `proven`, the kernel is asked as well whether the
@@ -75,6 +81,11 @@ impl Pool {
         None
     }
 
+    /// The turns to connect to that server: one permit for each connection that is being made.
+    pub(crate) fn turns(&mut self, server: u64) -> Rc<Semaphore> {
+        Rc::clone(self.turns.entry(server).or_insert_with(|| Rc::new(Semaphore::new(CONNECTING))))
+    }
+
     /// Gives a connection back after its response was read to the end.
     pub(crate) fn give_back(&mut self, mut lease: Lease, now: Millis) {
         if lease.spoiled || lease.sender.is_closed() || lease.wire.has_failed() {
@@ -90,6 +101,7 @@ impl Pool {
     /// Closes what is too old, closed by the server, or leads to a server that `wanted` does not name any more.
     pub(crate) fn sweep(&mut self, now: Millis, wanted: impl Fn(u64) -> bool) {
         let keep = self.keep;
+        self.turns.retain(|server, turns| wanted(*server) || Rc::strong_count(turns) > 1);
         self.idle.retain(|server, idle| {
             idle.retain(|i| !i.lease.sender.is_closed() && now.since(i.since) < keep);
             !idle.is_empty() && wanted(*server)

@@ -1,14 +1,16 @@
 //! Requests that wait for a service to come back.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use seaway_routing::state::Notice;
+use seaway_routing::state::{Notice, flag};
 use seaway_testkit::raw::RawClient;
 use seaway_testkit::upstream::{Behaviour, Upstream};
 
 use crate::harness::{SHORT, Setup, World, add_router, add_service, get, post, server, servers, until, web};
 
-async fn one(hold: std::time::Duration) -> (Upstream, World) {
+async fn one(hold: Duration) -> (Upstream, World) {
     let upstream = Upstream::start("web-1", Behaviour::echo()).await;
     let mut setup = Setup::web(&[&upstream]);
     setup.hold = hold;
@@ -24,10 +26,10 @@ async fn sent(world: &World, bytes: impl AsRef<[u8]>) -> RawClient {
 
 fn held(world: &World) -> u32 {
     let table = world.published.current();
-    table.services.iter().map(|s| s.state.held.load(std::sync::atomic::Ordering::Relaxed)).sum()
+    table.services.iter().map(|s| s.state.held.load(Ordering::Relaxed)).sum()
 }
 
-const LONG: std::time::Duration = std::time::Duration::from_secs(15);
+const LONG: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn a_server_that_comes_back_serves_who_waited() {
@@ -97,6 +99,33 @@ async fn refused_and_then_in_vain() {
     assert_eq!((response.status, response.field("retry-after")), (503, Some("1")));
     let lines = world.finish(1).await;
     assert_eq!((lines[0].error(), lines[0].lost(), lines[0].number("Held") > 0), ("no_server", false, true));
+}
+
+/// A probe may find the port open again before the request that was refused has looked around.
+#[tokio::test]
+async fn a_server_that_refuses_and_passes_for_ready_again_is_tried_again() {
+    let (mut upstream, world) = one(LONG).await;
+    upstream.close_listener().await;
+    let mut clients = [sent(&world, get("/")).await, sent(&world, post("/", "body")).await];
+    let (state, published) = (world.state(1), Arc::clone(&world.published));
+    let refusals = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&refusals);
+    let probing = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(u32::from(state.clear(flag::UNPROBED)), Ordering::Relaxed);
+            published.wake();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    until("it was refused some times", || refusals.load(Ordering::Relaxed) >= 4).await;
+    upstream.listen();
+    for client in &mut clients {
+        assert_eq!(client.response().await.unwrap().status, 200);
+    }
+    probing.abort();
+    drop(clients);
+    let lines = world.finish(2).await;
+    assert!(lines.iter().all(|l| l.retries() > 0 && l.error().is_empty()), "{lines:#?}");
 }
 
 #[tokio::test]
