@@ -1,7 +1,7 @@
 //! Requests that wait for a service to come back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use seaway_routing::state::{Notice, flag};
@@ -107,22 +107,25 @@ async fn a_server_that_refuses_and_passes_for_ready_again_is_tried_again() {
     let (mut upstream, world) = one(LONG).await;
     upstream.close_listener().await;
     let mut clients = [sent(&world, get("/")).await, sent(&world, post("/", "body")).await];
+    // In a thread that does nothing else, so that the flag goes while the worker is at its next line.
     let (state, published) = (world.state(1), Arc::clone(&world.published));
-    let refusals = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&refusals);
-    let probing = tokio::spawn(async move {
-        loop {
-            counted.fetch_add(u32::from(state.clear(flag::UNPROBED)), Ordering::Relaxed);
-            published.wake();
-            tokio::time::sleep(Duration::from_millis(2)).await;
+    let (refusals, done) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+    let (counted, ended) = (Arc::clone(&refusals), Arc::clone(&done));
+    let probing = std::thread::spawn(move || {
+        while !ended.load(Ordering::Relaxed) {
+            if state.clear(flag::UNPROBED) {
+                counted.fetch_add(1, Ordering::Relaxed);
+                published.wake();
+            }
         }
     });
-    until("it was refused some times", || refusals.load(Ordering::Relaxed) >= 4).await;
+    until("it was refused some times", || refusals.load(Ordering::Relaxed) >= 12).await;
     upstream.listen();
     for client in &mut clients {
         assert_eq!(client.response().await.unwrap().status, 200);
     }
-    probing.abort();
+    done.store(true, Ordering::Relaxed);
+    probing.join().unwrap();
     drop(clients);
     let lines = world.finish(2).await;
     assert!(lines.iter().all(|l| l.retries() > 0 && l.error().is_empty()), "{lines:#?}");
