@@ -296,7 +296,9 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.tail());
+            let whole = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.log", self.project()));
+            let written = std::fs::write(&whole, self.log.lines().join("\n"));
+            eprintln!("{}\n--- all of it: {} ({written:?})", self.tail(), whole.display());
         }
     }
 }
