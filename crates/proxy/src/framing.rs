@@ -11,6 +11,8 @@ pub(crate) fn check(method: &Method, response: &mut Response<Incoming>) -> Resul
     let length = response.body().size_hint().exact();
     // On an old server's connection hyper would send later requests as HTTP/1.0, which knows no chunks.
     let mut reusable = response.version() == Version::HTTP_11;
+    // A proxy speaks its own version to the client (RFC 9110 §2.5), or the client could not keep its connection.
+    *response.version_mut() = Version::HTTP_11;
     let bodiless = *method == Method::HEAD
         || matches!(
             response.status(),

@@ -66,6 +66,23 @@ async fn connections_that_are_not() {
     }
 }
 
+/// RFC 9110 §2.5: a proxy sends its own version, so an old server does not cost the client its connection.
+#[tokio::test]
+async fn an_old_servers_version_stays_behind() {
+    let body = "HTTP/1.0 200 OK\r\n\r\nuntil the end";
+    let web = Upstream::start("web-1", Behaviour::writes_and_closes(body)).await;
+    let world = Setup::web(&[&web]).start().await;
+    let mut client = world.client().await;
+    for _ in 0..2 {
+        client.send(get("/")).await.unwrap();
+        let response = client.response().await.unwrap();
+        assert_eq!((response.start.as_str(), response.text().as_str()), ("HTTP/1.1 200 OK", "until the end"));
+        assert!(client.is_open().await);
+    }
+    drop(client);
+    world.finish(2).await;
+}
+
 #[tokio::test]
 async fn length_and_chunks_of_one_response_are_one_framing() {
     let web = Upstream::start("web-1", Behaviour::echo()).await;
