@@ -14,6 +14,11 @@ pub(crate) const USAGE: u8 = 2;
 
 /// Runs the sub-command that the first argument names; flags alone start the proxy, as Traefik's do.
 pub(crate) fn dispatch(arguments: &[String], environment: &[(String, String)]) -> ExitCode {
+    // Compose files may repeat the program's name, as Traefik's image allows.
+    let arguments = match arguments.split_first() {
+        Some((name, rest)) if name == "traefik" || name == "seaway" => rest,
+        _ => arguments,
+    };
     let (word, rest) = match arguments.split_first() {
         Some((first, rest)) if !first.starts_with('-') => (first.as_str(), rest),
         _ => ("", arguments),

@@ -1,9 +1,10 @@
 //! What happens to Seaway itself: one line for a person, or one JSON object for a machine.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use seaway_config::statics::LogOptions;
 use time::OffsetDateTime;
@@ -22,9 +23,56 @@ pub(crate) fn start(options: &LogOptions) -> io::Result<()> {
         let colour = !options.no_color && io::stderr().is_terminal();
         install(options, io::stderr, colour)
     } else {
-        let file = OpenOptions::new().create(true).append(true).open(&options.file_path)?;
-        install(options, Mutex::new(file), false)
+        let path = PathBuf::from(&options.file_path);
+        let file = Mutex::new(open(&path)?);
+        install(options, FILE.get_or_init(|| LogFile { path, file }), false)
     }
+}
+
+/// Opens the log's file anew, after somebody has moved it away. What cannot be opened leaves the old one in use.
+pub(crate) fn reopen() {
+    let Some(log) = FILE.get() else { return };
+    match open(&log.path) {
+        Ok(file) => *log.file.lock().unwrap_or_else(PoisonError::into_inner) = file,
+        Err(error) => {
+            tracing::warn!(target: "seaway", "log.filePath={}: {error}; going on in the old file", log.path.display())
+        }
+    }
+}
+
+/// The log's file, if it has one.
+static FILE: OnceLock<LogFile> = OnceLock::new();
+
+struct LogFile {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl<'a> MakeWriter<'a> for &'static LogFile {
+    type Writer = Held<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Held(self.file.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+struct Held<'a>(MutexGuard<'a, File>);
+
+impl io::Write for Held<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    OpenOptions::new().create(true).append(true).open(path)
 }
 
 fn install<W>(options: &LogOptions, writer: W, colour: bool) -> io::Result<()>

@@ -3,50 +3,65 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use nix::unistd::{Gid, Uid, chown, geteuid, setgid, setgroups, setuid};
+use nix::unistd::{AccessFlags, Gid, Uid, access, chown, geteuid, setgid, setgroups, setuid};
 
 /// The user and group that nothing else on a machine uses.
 const NOBODY_IN_PARTICULAR: (u32, u32) = (65532, 65532);
 
+/// What came of giving up root.
+#[derive(Debug)]
+pub(crate) enum Dropped {
+    /// It is done, or was never to be done: why, in words.
+    Done(String),
+    /// The engine's socket is not there yet, so nobody knows which group may use it: ask again when it is.
+    NotYet(String),
+}
+
 /// Becomes an ordinary user, in the group that may talk to the engine's socket. Listening sockets are bound already, so
-/// nothing else needs root. Says what was done, or why it was not; the error is one of the option's form or the kernel's.
-pub(crate) fn drop_root(user: &str, engine_socket: Option<&Path>, control_socket: &Path) -> Result<String, String> {
+/// nothing else needs root. `ours` are files and folders that go with us. The error is one of the option's form or the
+/// kernel's.
+pub(crate) fn drop_root(user: &str, engine_socket: Option<&Path>, ours: &[&Path]) -> Result<Dropped, String> {
+    let (uid, gid) = if user.is_empty() { NOBODY_IN_PARTICULAR } else { parse(user)? };
     if !geteuid().is_root() {
-        return if user.is_empty() {
-            Ok(format!("running as uid {}", geteuid()))
+        return if user.is_empty() || geteuid() == Uid::from_raw(uid) {
+            Ok(Dropped::Done(format!("running as uid {}", geteuid())))
         } else {
             Err(format!("seaway.user={user} needs root to begin with; this process is uid {}", geteuid()))
         };
     }
-    let (uid, gid) = if user.is_empty() { NOBODY_IN_PARTICULAR } else { parse(user)? };
     if uid == 0 {
-        return Ok("running as root, as asked".to_owned());
+        return Ok(Dropped::Done("running as root, as asked".to_owned()));
     }
     let mut groups = Vec::new();
     if let Some(socket) = engine_socket {
         match std::fs::metadata(socket) {
             Ok(meta) if meta.permissions().mode() & 0o060 == 0o060 => groups.push(Gid::from_raw(meta.gid())),
-            // 0 is what an absent mount looks like too: without the socket there is nothing that root could reach.
-            Err(_) => {}
+            Err(_) => {
+                return Ok(Dropped::NotYet(format!("staying root until {} is there", socket.display())));
+            }
             Ok(_) if user.is_empty() => {
-                return Ok(format!("staying root: only root may use {}", socket.display()));
+                return Ok(Dropped::Done(format!("staying root: only root may use {}", socket.display())));
             }
             Ok(_) => return Err(format!("{} can only be used by root, not by uid {uid}", socket.display())),
         }
     }
-    // The process' own directory entry, so that it can be removed at the end.
-    let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-    if control_socket.exists() {
-        chown(control_socket, owner.0, owner.1)
-            .map_err(|e| format!("cannot give {} away: {e}", control_socket.display()))?;
+    for path in ours.iter().filter(|path| path.exists()) {
+        chown(*path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+            .map_err(|e| format!("cannot give {} to uid {uid}: {e}", path.display()))?;
     }
     setgroups(&groups).map_err(|e| format!("cannot leave root's groups: {e}"))?;
     setgid(Gid::from_raw(gid)).map_err(|e| format!("cannot become gid {gid}: {e}"))?;
     setuid(Uid::from_raw(uid)).map_err(|e| format!("cannot become uid {uid}: {e}"))?;
-    Ok(match groups.first() {
+    Ok(Dropped::Done(match groups.first() {
         Some(group) => format!("gave up root: uid {uid}, with group {group} for the engine's socket"),
         None => format!("gave up root: uid {uid}"),
-    })
+    }))
+}
+
+/// True when this process can make a file beside `path`: what rotating a log needs.
+pub(crate) fn can_replace(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
 /// `uid` or `uid:gid`, as numbers.

@@ -16,8 +16,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::USAGE;
 use crate::control::{Control, Life};
+use crate::logging;
 use crate::planes::{self, Failure, Planes};
-use crate::{logging, privileges};
+use crate::privileges::{self, Dropped};
 
 /// Runs until a stop signal. Mistakes in options end with exit code 2, failures of the machine with 1.
 pub(crate) fn run(parsed: Parsed) -> ExitCode {
@@ -37,7 +38,7 @@ pub(crate) fn run(parsed: Parsed) -> ExitCode {
 
 fn start(options: &StaticOptions, notes: &[String]) -> Result<ExitCode, Failure> {
     logging::start(&options.log)
-        .map_err(|e| Failure::Machine(format!("log.filePath={}: {e}", options.log.file_path)))?;
+        .map_err(|e| Failure::Option(format!("log.filePath={}: {e}", options.log.file_path)))?;
     tracing::info!(target: "seaway", "Seaway {}", env!("CARGO_PKG_VERSION"));
     for note in notes {
         tracing::info!(target: "seaway", "{note}");
@@ -48,9 +49,13 @@ fn start(options: &StaticOptions, notes: &[String]) -> Result<ExitCode, Failure>
     let listening = planes::listen(options)?;
     let control_path = PathBuf::from(&options.seaway.control_socket);
     let control = control_socket(&control_path);
-    let engine_socket = docker.as_ref().and_then(|d| d.engine.unix_path());
-    let said = privileges::drop_root(&options.seaway.user, engine_socket, &control_path).map_err(Failure::Option)?;
-    tracing::info!(target: "seaway", "{said}");
+    let leaving_root = LeavingRoot {
+        user: options.seaway.user.clone(),
+        engine_socket: docker.as_ref().and_then(|d| d.engine.unix_path()).map(Path::to_owned),
+        control_socket: control_path.clone(),
+        logs: logs(options),
+    };
+    let root_for_now = leaving_root.now().map_err(Failure::Option)?;
 
     // 2 both planes
     let runtime = Builder::new_multi_thread()
@@ -74,7 +79,7 @@ fn start(options: &StaticOptions, notes: &[String]) -> Result<ExitCode, Failure>
     match docker {
         Some(docker) => {
             follow(&runtime, docker, updates);
-            runtime.spawn(ready(provider, Arc::clone(&life)));
+            runtime.spawn(ready(provider, Arc::clone(&life), root_for_now.then_some(leaving_root)));
         }
         None => {
             tracing::info!(target: "seaway", "no provider is configured: only what is Seaway's own is served");
@@ -86,7 +91,7 @@ fn start(options: &StaticOptions, notes: &[String]) -> Result<ExitCode, Failure>
     let code = runtime.block_on(serve(&proxy, &life, writer.as_ref()));
     let cut = proxy.join();
     if cut > 0 {
-        tracing::warn!(target: "seaway", "{cut} connections were cut at the end of the grace time");
+        tracing::warn!(target: "seaway", "connections that had to be cut: {cut}");
     }
     if let Some(writer) = writer {
         writer.stop();
@@ -130,17 +135,62 @@ fn follow(runtime: &Runtime, docker: Docker, updates: UpdateSender) {
     runtime.spawn(watcher.follow(docker.watch).run());
 }
 
-/// Says so once the first snapshot is in force.
-async fn ready(mut provider: Handle, life: Arc<Life>) {
+/// Says so once the first snapshot is in force; root that was kept for the engine's sake is given up then.
+async fn ready(mut provider: Handle, life: Arc<Life>, leaving_root: Option<LeavingRoot>) {
     provider.ready().await;
     life.set_ready();
+    if let Some(leaving_root) = leaving_root
+        && let Err(error) = leaving_root.now()
+    {
+        tracing::error!(target: "seaway", "still root: {error}");
+    }
+}
+
+/// What giving up root needs to know.
+struct LeavingRoot {
+    user: String,
+    engine_socket: Option<PathBuf>,
+    control_socket: PathBuf,
+    logs: Vec<PathBuf>,
+}
+
+impl LeavingRoot {
+    /// Gives up root. True when it had to be kept for now.
+    fn now(&self) -> Result<bool, String> {
+        let mut ours: Vec<&Path> = self.logs.iter().map(PathBuf::as_path).collect();
+        ours.push(&self.control_socket);
+        match privileges::drop_root(&self.user, self.engine_socket.as_deref(), &ours)? {
+            Dropped::NotYet(why) => {
+                tracing::info!(target: "seaway", "{why}");
+                Ok(true)
+            }
+            Dropped::Done(what) => {
+                tracing::info!(target: "seaway", "{what}");
+                for log in self.logs.iter().filter(|log| !privileges::can_replace(log)) {
+                    let log = log.display();
+                    tracing::warn!(target: "seaway", "{log} cannot be made anew after rotation: this user may not write to its folder");
+                }
+                Ok(false)
+            }
+        }
+    }
+}
+
+fn logs(options: &StaticOptions) -> Vec<PathBuf> {
+    let access = options.access_log.as_ref().map(|log| &log.file_path);
+    [Some(&options.log.file_path), access].into_iter().flatten().filter(|p| !p.is_empty()).map(PathBuf::from).collect()
 }
 
 /// Waits for signals. The first stop signal begins an orderly end, the second ends at once.
 async fn serve(proxy: &Proxy, life: &Life, writer: Option<&Writer>) -> ExitCode {
-    let signals =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::user_defined1()));
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut reopen)) = signals else {
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::user_defined1()),
+        signal(SignalKind::hangup()),
+        signal(SignalKind::user_defined2()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut reopen), Ok(mut hangup), Ok(mut unused)) = signals else {
         tracing::error!(target: "seaway", "cannot listen for signals");
         return ExitCode::FAILURE;
     };
@@ -150,7 +200,15 @@ async fn serve(proxy: &Proxy, life: &Life, writer: Option<&Writer>) -> ExitCode 
                 tracing::info!(target: "seaway", "{name}: accepting no more, letting what runs end");
                 break;
             }
-            _ = reopen.recv() => if let Some(writer) = writer { writer.reopen() },
+            _ = reopen.recv() => {
+                logging::reopen();
+                if let Some(writer) = writer {
+                    writer.reopen();
+                }
+            }
+            // Either would end a process that does not listen for it.
+            _ = hangup.recv() => tracing::info!(target: "seaway", "SIGHUP: options are read at the start only"),
+            _ = unused.recv() => tracing::info!(target: "seaway", "SIGUSR2 means nothing here"),
         }
     }
     life.set_terminating();
@@ -198,5 +256,5 @@ fn access_log(options: &StaticOptions) -> Result<Option<Writer>, Failure> {
     let filters = Filters::new(filters).map_err(|e| Failure::Option(format!("accessLog.filters: {e}")))?;
     Writer::start(sink, format, filters)
         .map(Some)
-        .map_err(|e| Failure::Machine(format!("accessLog.filePath={file_path}: {e}")))
+        .map_err(|e| Failure::Option(format!("accessLog.filePath={file_path}: {e}")))
 }

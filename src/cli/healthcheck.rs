@@ -9,6 +9,10 @@ use seaway_config::statics::StaticOptions;
 
 pub(super) fn run(options: &StaticOptions) -> ExitCode {
     let path = &options.seaway.control_socket;
+    if path.is_empty() {
+        eprintln!("seaway: seaway.controlSocket is switched off, so nobody can be asked");
+        return ExitCode::FAILURE;
+    }
     match ask(path) {
         Ok(answer) => {
             println!("{}", answer.trim_end());
