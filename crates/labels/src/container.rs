@@ -12,7 +12,7 @@ mod report;
 mod router;
 mod service;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seaway_config::model::ServiceOptions;
 use seaway_config::{Code, Declared, Diagnostic, Middleware, Router};
@@ -34,6 +34,9 @@ pub struct Decoded {
     pub provider_fault: bool,
     /// Routers by name, as spelt.
     pub routers: BTreeMap<String, Declared<Router>>,
+    /// Routers of which nobody can know the rule, because the label that gives it was refused. They are quarantined, and
+    /// no default rule may be made up for them.
+    pub rule_lost: BTreeSet<String>,
     /// Services by name, as spelt, without servers.
     pub services: BTreeMap<String, Declared<ServiceOptions>>,
     /// Middlewares by name, as spelt.
@@ -79,6 +82,7 @@ pub fn decode_container(labels: &BTreeMap<String, String>, provider: &str, conta
     decoded.http_refused |= decoded.routers.values().any(|r| r.quarantine.is_some())
         || decoded.services.values().any(|s| s.quarantine.is_some())
         || decoded.middlewares.values().any(|m| m.quarantine.is_some());
+    decoded.rule_lost = report.take_rule_lost();
     decoded.diagnostics = report.finish();
     decoded
 }

@@ -1,5 +1,7 @@
 //! Turns problems into diagnostics with their consequences, and counts those that nobody would read any more.
 
+use std::collections::BTreeSet;
+
 use seaway_config::{Code, Diagnostic, Origin, Severity};
 
 use super::Decoded;
@@ -13,12 +15,14 @@ pub(super) struct Report {
     found: Vec<Diagnostic>,
     left_out: usize,
     worst_left_out: Severity,
+    rule_lost: BTreeSet<String>,
 }
 
 impl Report {
     pub(super) fn new(provider: &str, container: &str) -> Self {
         let origin = Origin::resource(provider, container);
-        Self { origin, found: Vec::new(), left_out: 0, worst_left_out: Severity::Info }
+        let (found, rule_lost) = (Vec::new(), BTreeSet::new());
+        Self { origin, found, left_out: 0, worst_left_out: Severity::Info, rule_lost }
     }
 
     /// The container, at one of its labels.
@@ -63,10 +67,25 @@ impl Report {
         }
     }
 
+    /// The router's rule was refused: from now on, what is said of it does not promise an answer to its requests.
+    pub(super) fn rule_lost(&mut self, router: &str) {
+        self.rule_lost.insert(router.to_owned());
+    }
+
+    /// The routers whose rule was refused.
+    pub(super) fn take_rule_lost(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.rule_lost)
+    }
+
     /// What it means that an object is off.
     pub(super) fn off(&self, object: Object, name: &str) -> String {
+        let lost = object == Object::Router && self.rule_lost.contains(name);
         let name = self.qualified(name);
         match object {
+            Object::Router if lost => format!(
+                "router {name} is off, and nobody can know which requests it meant: they go to whatever else takes them, \
+                 or get 404"
+            ),
             Object::Router => format!("router {name} answers 503"),
             Object::Service => format!("service {name} is off; routers that use it answer 503"),
             Object::Middleware => format!("middleware {name} is off; routers that use it answer 503"),

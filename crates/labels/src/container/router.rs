@@ -1,5 +1,7 @@
 //! Routers: any fault quarantines, because it might have been the router's middlewares.
 
+use seaway_config::catalogue::Section;
+use seaway_config::suggest::nearest;
 use seaway_config::{Code, Declared, Router};
 
 use super::object::Context;
@@ -12,6 +14,9 @@ const MAX_PRIORITY: i64 = i64::MAX - 1000;
 pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Router> {
     let (router, mut problems) = cx.decode::<Router>();
     problems.extend(checks(cx, &router));
+    if router.rule.is_empty() && problems.iter().any(|found| is_about_rule(&found.path)) {
+        report.rule_lost(cx.name);
+    }
     let mut declared = Declared::new(router, report.at(&cx.first_key()));
     for found in &problems {
         let mut consequence = report.off(Object::Router, cx.name);
@@ -22,6 +27,12 @@ pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Router> 
         declared.quarantine.get_or_insert(diagnostic);
     }
     declared
+}
+
+/// Whether a label at this path below the router gives it its rule, or was probably meant to.
+fn is_about_rule(path: &str) -> bool {
+    let word = path.split(['.', '[']).next().unwrap_or_default();
+    nearest(word, Router::OPTIONS.iter().map(|spec| spec.name)) == Some("rule")
 }
 
 fn checks(cx: &Context<'_>, router: &Router) -> Vec<Problem> {

@@ -343,7 +343,8 @@ impl One<'_> {
                     }
                 }
             }
-            if router.value.rule.is_empty() {
+            // Where the rule was refused, the default one would answer for requests that are not this router's.
+            if router.value.rule.is_empty() && !self.decoded.rule_lost.contains(name) {
                 let rendered = self.default_rule();
                 match rendered {
                     Ok(rule) => router.value.rule = rule,

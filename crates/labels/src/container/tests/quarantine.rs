@@ -387,3 +387,24 @@ fn what_people_often_write_is_put_right() {
         assert_eq!(http(&[line]).diagnostics[0].message, message);
     }
 }
+
+#[test]
+fn nobody_can_know_the_requests_of_a_rule_that_was_refused() {
+    let long = format!("routers.web.rule={}", "x".repeat(crate::gather::MAX_VALUE + 1));
+    for line in [long.as_str(), "routers.web.rule=Host(`a\u{0}`)", "routers.web.rule[0]=Host(`a`)", "routers.web.rul=x"]
+    {
+        let decoded = http(&[line, "routers.web.priority=high", "routers.rest.rule=Host(`b`)", "routers.rest.x=y"]);
+        assert_eq!(decoded.rule_lost, ["web".to_owned()].into(), "{decoded:?}");
+        assert!(router_off(&decoded, "web").is_some());
+        for found in &decoded.diagnostics {
+            let lost = found.consequence.contains("router web@docker is off, and nobody can know");
+            let kept = found.consequence == "router rest@docker answers 503";
+            assert!(if found.origin.key.contains(".web.") { lost } else { kept }, "{found}");
+        }
+    }
+    // Another label gives it a rule all the same, or it never was to have one: it keeps that place.
+    let decoded = decode(&["seaway.http.routers.web.rule=Host(`a\u{0}`)", "traefik.http.routers.web.rule=Host(`a`)"]);
+    assert_eq!((router_off(&decoded, "web"), decoded.rule_lost.len()), (Some(Code::BadText), 0));
+    let decoded = http(&["routers.web.priority=high", "routers.web.rulesyntax=v2"]);
+    assert_eq!((router_off(&decoded, "web"), decoded.rule_lost.len()), (Some(Code::BadValue), 0));
+}

@@ -463,3 +463,15 @@ fn one_fault_of_an_address_is_told_once_for_all_services() {
     let partial = one(nowhere);
     assert_eq!(codes(&partial).iter().filter(|c| **c == Code::NoAddress).count(), 1);
 }
+
+#[test]
+fn a_router_whose_rule_was_refused_gets_no_default_rule() {
+    let long = "x".repeat(70_000);
+    for rule in [long.as_str(), "Host(`a\u{0}`)"] {
+        let partial = labelled(&[("traefik.http.routers.R.rule", rule), ("traefik.http.routers.R.service", "Test")]);
+        assert_eq!(route(&partial), [("R", "", "Test", true)]);
+        assert!(partial.diagnostics[0].consequence.contains("nobody can know"), "{}", partial.diagnostics[0]);
+    }
+    let other = labelled(&[("traefik.http.routers.R.priority", "high")]);
+    assert_eq!(route(&other), [("R", "Host(`Test.localhost`)", "Test", true)], "the default one was meant");
+}
