@@ -1,14 +1,17 @@
 //! Each diagnostic is logged once when it appears and once when it is gone.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use seaway_config::{Code, Severity};
+use seaway_config::{Code, Diagnostic, Severity};
 
 use crate::merge::Found;
 
-/// So many are logged one by one when they appear together; the API lists all.
-const MOST: usize = 50;
+/// So many are logged one by one when they appear together, the worst first; the rest by code, with their places.
+const MOST: usize = 500;
+/// Of each code so many places are named when it is summed up.
+const MOST_PLACES: usize = 20;
 
 /// A diagnostic is the same one as long as these are: which replica it was found at does not matter.
 type Key = (Code, Arc<str>, Box<str>, String);
@@ -32,26 +35,22 @@ impl Faults {
     /// Takes what is true now; gives the lines for what is new and for what is gone.
     pub fn update(&mut self, found: &[Found]) -> Vec<Line> {
         let mut now = BTreeMap::new();
-        let mut lines = Vec::new();
-        let mut silent = 0usize;
+        let mut news = Vec::new();
         for Found { whose, diagnostic } in found {
             let key: Key =
                 (diagnostic.code, Arc::clone(whose), diagnostic.origin.key.clone(), diagnostic.message.clone());
             if !self.known.contains_key(&key) && !now.contains_key(&key) {
-                if lines.len() < MOST {
-                    lines.push(Line { severity: diagnostic.severity, text: diagnostic.to_string() });
-                } else {
-                    silent += 1;
-                }
+                news.push(diagnostic);
             }
             now.insert(key, diagnostic.severity);
         }
-        if silent > 0 {
-            lines.push(Line {
-                severity: Severity::Warning,
-                text: format!("{silent} more diagnostics; the API lists all"),
-            });
-        }
+        // Errors first, and of those the rules that nobody can read: their requests may go anywhere.
+        news.sort_by_key(|found| (Reverse(found.severity), found.code != Code::BadRule));
+        let one_by_one = news.len().min(MOST);
+        let (told, rest) = news.split_at(one_by_one);
+        let mut lines: Vec<Line> =
+            told.iter().map(|found| Line { severity: found.severity, text: found.to_string() }).collect();
+        lines.extend(summed_up(rest));
         let gone: Vec<&Key> = self.known.keys().filter(|key| !now.contains_key(*key)).collect();
         for (code, whose, key, message) in gone.iter().copied().take(MOST) {
             let place = if key.is_empty() { whose.to_string() } else { format!("{whose}: {key}") };
@@ -66,11 +65,36 @@ impl Faults {
     }
 }
 
+/// One line for each severity and code, the worst first.
+fn summed_up(rest: &[&Diagnostic]) -> Vec<Line> {
+    let mut groups: BTreeMap<(Reverse<Severity>, Code), Vec<&Diagnostic>> = BTreeMap::new();
+    for found in rest {
+        groups.entry((Reverse(found.severity), found.code)).or_default().push(found);
+    }
+    let line = |((Reverse(severity), code), group): (_, Vec<&Diagnostic>)| {
+        let places: Vec<_> = group.iter().take(MOST_PLACES).map(|found| found.origin.to_string()).collect();
+        let more = match group.len().saturating_sub(MOST_PLACES) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        Line { severity, text: format!("{code} {} times more: {}{more}", group.len(), places.join(", ")) }
+    };
+    groups.into_iter().map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use seaway_config::{Diagnostic, Origin};
+    #![allow(clippy::unwrap_used)]
+
+    use seaway_config::Origin;
 
     use super::*;
+
+    fn with(severity: Severity, code: Code, n: usize) -> Found {
+        let mut found = found(&format!("c{n}"), &format!("c{n}"), "k");
+        (found.diagnostic.severity, found.diagnostic.code) = (severity, code);
+        found
+    }
 
     fn found(whose: &str, container: &str, key: &str) -> Found {
         let origin = Origin::resource("docker", container).at(key);
@@ -101,8 +125,23 @@ mod tests {
         let many: Vec<Found> = (0..1000).map(|n| found(&format!("c{n}"), &format!("c{n}"), "k")).collect();
         let lines = faults.update(&many);
         assert_eq!(lines.len(), MOST + 1);
-        assert_eq!(lines.last().map(|l| l.text.as_str()), Some("950 more diagnostics; the API lists all"));
+        let last = lines.last().unwrap();
+        assert!(last.text.starts_with("SW0201 500 times more: docker c500: k, docker c501: k, "), "{}", last.text);
+        assert!(last.text.ends_with("docker c519: k, and 480 more"), "{}", last.text);
         assert_eq!(faults.update(&many), []);
         assert_eq!(faults.update(&[]).len(), MOST + 1);
+    }
+
+    #[test]
+    fn the_worst_is_told_first_and_one_by_one() {
+        let mut many: Vec<Found> = (0..600).map(|n| with(Severity::Warning, Code::UnknownOption, n)).collect();
+        many.push(with(Severity::Error, Code::BadValue, 600));
+        many.push(with(Severity::Error, Code::BadRule, 601));
+        let lines = Faults::default().update(&many);
+        assert!(lines[0].text.starts_with("SW0201 docker c601: k"), "{}", lines[0].text);
+        assert!(lines[1].text.starts_with("SW0102 docker c600: k"), "{}", lines[1].text);
+        assert_eq!(lines[2].severity, Severity::Warning);
+        assert!(lines[MOST].text.starts_with("SW0101 102 times more: docker c498: k, "), "{}", lines[MOST].text);
+        assert_eq!((lines.len(), lines[MOST].severity), (MOST + 1, Severity::Warning));
     }
 }
