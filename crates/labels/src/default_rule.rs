@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 
 use parse::Node;
 
+use crate::gather::show;
+
 /// Longest template and longest result, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -32,6 +34,8 @@ pub struct RuleContext<'a> {
 #[derive(Clone, Debug)]
 pub struct DefaultRule {
     nodes: Vec<Node>,
+    /// It looks at labels, so what it gives without any proves nothing.
+    asks_labels: bool,
 }
 
 impl DefaultRule {
@@ -40,7 +44,7 @@ impl DefaultRule {
         if template.len() > MAX_BYTES {
             return Err(format!("the template has more than {MAX_BYTES} bytes"));
         }
-        Ok(Self { nodes: parse::template(template)? })
+        Ok(Self { nodes: parse::template(template)?, asks_labels: template.contains("Labels") })
     }
 
     /// Renders the rule of one router. The error says why there is none: a value is missing, or it could change more
@@ -51,6 +55,33 @@ impl DefaultRule {
             return Err("the default rule is empty for this container".to_owned());
         }
         Ok(rule)
+    }
+
+    /// Tries the template on containers as there are many, without labels, so that a mistake is found before the first
+    /// container is. `accepts` judges the rule. Templates may be meant for some containers only, so one that gives
+    /// nothing is right, and so is one that a single sample is happy with.
+    ///
+    /// # Errors
+    /// What is wrong for the first sample, where it is wrong for all.
+    pub fn try_out(&self, accepts: impl Fn(&str) -> Result<(), String>) -> Result<(), String> {
+        let labels = BTreeMap::new();
+        let mut first = None;
+        for (name, container_name) in [("web", "web-1"), ("web-shop", "shop-web-1")] {
+            let tried = match render::render(&self.nodes, &RuleContext { name, container_name, labels: &labels }) {
+                Ok(rule) if rule.trim().is_empty() || self.asks_labels => Ok(()),
+                Ok(rule) => {
+                    accepts(&rule).map_err(|what| format!("{what}, in the rule `{}` that it gives", show(&rule)))
+                }
+                // No label explains a field that nobody has.
+                Err(what) if self.asks_labels && !what.starts_with(render::NO_FIELD) => Ok(()),
+                Err(what) => Err(what),
+            };
+            match tried {
+                Ok(()) => return Ok(()),
+                Err(what) => first = first.or(Some(what)),
+            }
+        }
+        first.map_or(Ok(()), Err)
     }
 }
 

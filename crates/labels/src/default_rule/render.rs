@@ -7,6 +7,8 @@ use super::parse::Node;
 use super::value::{MAX_TEXT, Value};
 use super::{MAX_BYTES, RuleContext, functions};
 
+/// How the error about a field of the root that nobody has begins.
+pub(super) const NO_FIELD: &str = "there is no .";
 /// Most steps that one rendering may take.
 const MAX_STEPS: usize = 50_000;
 
@@ -195,7 +197,7 @@ impl Run<'_> {
             && let (Value::Map(known), Some(first)) = (value, names.first())
             && !known.contains_key(first)
         {
-            return Err(format!("there is no .{first}; there are .Name, .ContainerName and .Labels"));
+            return Err(format!("{NO_FIELD}{first}; there are .Name, .ContainerName and .Labels"));
         }
         fields(value, names)
     }

@@ -15,6 +15,7 @@ use seaway_config::{Code, Declared, Diagnostic, Middleware, Origin, Router, Serv
 use seaway_labels::constraints::Constraints;
 use seaway_labels::default_rule::{DefaultRule, RuleContext, normalize};
 use seaway_labels::{Decoded, decode_container};
+use seaway_routing::matcher::Matcher;
 
 use super::container::Container;
 use super::network::{OwnContainer, Surroundings, detect_host_address, detect_own_container};
@@ -115,7 +116,7 @@ impl BuildOptions {
     /// Takes the static options of the Docker provider.
     ///
     /// # Errors
-    /// The default rule or the constraints cannot be read: one diagnostic for each.
+    /// The default rule or the constraints cannot be read, or the default rule is no rule once its template is filled in: one diagnostic for each.
     pub fn new(provider: &str, options: &DockerOptions) -> Result<Self, Vec<Diagnostic>> {
         let mut faults = Vec::new();
         let mut fault = |code, key: &str, what: String| {
@@ -123,6 +124,7 @@ impl BuildOptions {
             faults.push(Diagnostic::error(code, origin, what, "Seaway does not start"));
         };
         let default_rule = DefaultRule::parse(&options.default_rule)
+            .and_then(|rule| rule.try_out(|text| Matcher::new(text).map(drop)).map(|()| rule))
             .map_err(|what| fault(Code::BadStaticValue, "providers.docker.defaultRule", what));
         let constraints = match options.constraints.trim() {
             "" => Ok(None),

@@ -475,3 +475,31 @@ fn a_router_whose_rule_was_refused_gets_no_default_rule() {
     let other = labelled(&[("traefik.http.routers.R.priority", "high")]);
     assert_eq!(route(&other), [("R", "Host(`Test.localhost`)", "Test", true)], "the default one was meant");
 }
+
+#[test]
+fn a_default_rule_that_can_never_be_right_is_a_mistake_at_the_start() {
+    let with = |rule: &str| {
+        BuildOptions::new("docker", &DockerOptions { default_rule: rule.to_owned(), ..DockerOptions::default() })
+    };
+    for (rule, word) in [
+        ("Host(`{{ .Nmae }}`)", ".Nmae"),
+        ("Hots(`{{ .Name }}`)", "Hots"),
+        ("Host(`{{ .Name }}`", "Host(`web`"),
+        ("Host(`{{ .Nmae }}.{{ index .Labels \"zone\" }}`)", ".Nmae"),
+    ] {
+        let faults = with(rule).unwrap_err();
+        assert_eq!((faults.len(), faults[0].code), (1, Code::BadStaticValue), "{rule}");
+        assert!(faults[0].message.contains(word), "{}", faults[0]);
+    }
+    for rule in [
+        "Host(`{{ .Name }}`)",
+        "Host(`{{ index .Labels \"host\" }}`)",
+        "Host(`{{ .Labels.host }}`)",
+        "{{ with index .Labels \"host\" }}Host(`{{ . }}`){{ end }}",
+        "{{ if eq .Name \"api\" }}Host(`api`){{ end }}",
+        "Host(`{{ index (splitList \"-\" .Name) 1 }}`)",
+        "",
+    ] {
+        assert!(with(rule).is_ok(), "{rule}");
+    }
+}
