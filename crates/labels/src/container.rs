@@ -21,6 +21,9 @@ use crate::gather::{Gathered, Object, gather};
 use object::Context;
 use report::Report;
 
+/// Longest name of a router, service or middleware, in bytes.
+const MAX_NAME: usize = 1024;
+
 /// What one container's labels declare.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decoded {
@@ -109,8 +112,14 @@ fn objects(gathered: &Gathered, labels: &BTreeMap<String, String>, decoded: &mut
     }
 }
 
-/// Names that routers, services and middlewares cannot have: `@` separates a name from its provider.
+/// Names that routers, services and middlewares cannot have: `@` separates a name from its provider, and what is too long
+/// would be so in every line that names it.
 fn name_problem(cx: &Context<'_>) -> Option<crate::gather::Problem> {
+    if cx.name.len() > MAX_NAME {
+        let message = format!("the name has {} bytes, more than {MAX_NAME}", cx.name.len());
+        let found = crate::gather::problem(&cx.first_key(), Code::LabelLimit, message);
+        return Some(crate::gather::Problem { fix: "a shorter name".to_owned(), ..found });
+    }
     cx.name.contains('@').then(|| {
         let message = "a name cannot contain @, which stands before the provider where a name is used";
         crate::gather::problem(&cx.first_key(), Code::BadName, message)

@@ -70,6 +70,13 @@ impl Check<'_> {
         let mut listening: Vec<(&str, SocketAddr)> = Vec::new();
         for (name, point) in &options.entry_points {
             let path = ["entryPoints", name.as_str(), "address"];
+            if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')) {
+                let key = node_at(self.tree, &path[..2]).map_or("", |node| node.key.as_str()).to_owned();
+                let message =
+                    format!("the name of an entry point has letters, digits, - and _ only, unlike `{}`", show(name));
+                self.given.mistake(Code::BadStaticValue, &key, message, "");
+                continue;
+            }
             if point.address.is_empty() {
                 let key = node_at(self.tree, &path[..2]).map_or("", |node| node.key.as_str()).to_owned();
                 let fix = format!("--entryPoints.{name}.address=:80");

@@ -81,6 +81,17 @@ fn names_with_an_at_sign() {
 }
 
 #[test]
+fn names_that_are_too_long() {
+    for object in Object::ALL {
+        for (bytes, right) in [(MAX_NAME, false), (MAX_NAME + 1, true)] {
+            let decoded = http(&[&format!("{}.{}.x=y", object.plural(), "n".repeat(bytes))]);
+            assert_eq!(codes(&decoded).first() == Some(&Code::LabelLimit), right, "{object:?} {bytes}");
+            assert!(decoded.diagnostics.iter().all(|d| d.to_string().len() < 1000));
+        }
+    }
+}
+
+#[test]
 fn several_faults_of_one_object() {
     let decoded = http(&["routers.web.priority=x", "routers.web.rul=y", "routers.web.tls=z"]);
     assert_eq!(router_off(&decoded, "web"), Some(Code::BadValue), "the first is the reason");
