@@ -9,6 +9,7 @@ use seaway_config::statics::StaticOptions;
 pub fn help() -> String {
     let mut text = String::new();
     list(StaticOptions::OPTIONS, "--", &mut text);
+    text.push_str("\nAs variables, the options below seaway. need not say that word twice: SEAWAY_HOLD_TIMEOUT, SEAWAY_WORKERS.\n");
     text
 }
 

@@ -376,3 +376,34 @@ fn passwords_in_endpoints_are_not_repeated() {
         assert!(!found.contains("geheim") && found.contains("username and password"), "{found}");
     }
 }
+
+#[test]
+fn own_options_need_not_say_seaway_twice() {
+    let options = env(&[
+        ("SEAWAY_HOLD_TIMEOUT", "3s"),
+        ("SEAWAY_WORKERS", "1"),
+        ("SEAWAY_LABELS_ALLOWINTERNAL", "true"),
+        ("SEAWAY_SEAWAY_HOLD_MAX", "7"),
+    ])
+    .seaway;
+    assert_eq!((options.hold.timeout, options.workers), (Duration::from_secs(3), 1));
+    assert_eq!((options.labels.allow_internal, options.hold.max), (true, 7));
+    assert_eq!(mistake(&[], &[("SEAWAY_HOLD_TIMEOUT", "abc")]).origin.key, "SEAWAY_HOLD_TIMEOUT".into());
+    assert_eq!(mistake(&[], &[("SEAWAY_HOLD_TIMOUT", "3s")]).fix, "SEAWAY_HOLD_TIMEOUT");
+    let both = try_parse(&[], &[("SEAWAY_WORKERS", "1"), ("SEAWAY_SEAWAY_WORKERS", "2")]).unwrap();
+    assert_eq!((both.options.seaway.workers, both.notes.len()), (2, 1), "{:?}", both.notes);
+    for foreign in ["SEAWAY_IMAGE_STAGE", "SEAWAY_LABELS_COLOUR", "SEAWAY_HOLDINGS", "TRAEFIK_WORKERS"] {
+        let parsed = try_parse(&[], &[(foreign, "abc")]).unwrap();
+        assert!(parsed.notes.is_empty(), "{foreign}: {:?}", parsed.notes);
+    }
+}
+
+#[test]
+fn names_of_entry_points_are_plain() {
+    for name in ["we b", "we/b", "web@x", "we`b", "web,"] {
+        let found = mistake(&[&format!("--entrypoints.{name}.address"), ":80"], &[]);
+        assert_eq!(found.code, Code::BadStaticValue, "{found}");
+        assert!(found.message.ends_with(&format!("unlike `{name}`")), "{found}");
+    }
+    assert!(flags(&["--entrypoints.My-web_2.address=:80"]).entry_points.contains_key("My-web_2"));
+}
