@@ -34,8 +34,11 @@ pub(super) fn compile<'c>(config: &'c Config, previous: Option<&RoutingTable>, r
 }
 
 impl Middlewares<'_> {
-    /// The list for references in `provider`, in order; the first fault otherwise.
+    /// The list for references in `provider`, in order; otherwise all that do not exist, or the first that is broken.
     pub(super) fn flatten(&self, references: &[String], provider: &str) -> Result<Vec<Arc<Middleware>>, Fault> {
+        if references.iter().any(|reference| !self.done.contains_key(&Name::resolve(reference, provider))) {
+            return Err(self.unknown(references, provider));
+        }
         let mut flat = Vec::new();
         for reference in references {
             let name = Name::resolve(reference, provider);
@@ -45,7 +48,7 @@ impl Middlewares<'_> {
                     let text = format!("middleware \"{name}\" cannot be used: {}", fault.text);
                     return Err(Fault::new(Code::BrokenMiddleware, text));
                 }
-                None => return Err(self.unknown(&name)),
+                None => {}
             }
             if flat.len() > MAX_FLAT {
                 let text = format!("the middlewares, chains counted with their members, are more than {MAX_FLAT}");
@@ -60,18 +63,48 @@ impl Middlewares<'_> {
         self.leaves
     }
 
-    fn unknown(&self, name: &Name) -> Fault {
-        let text = format!("middleware \"{name}\" does not exist");
-        let elsewhere = self.done.keys().filter(|known| known.local == name.local).min();
-        let near = || nearest(&name.local, self.done.keys().map(|known| &*known.local));
-        Fault::new(
-            Code::UnknownMiddleware,
-            match (elsewhere, near()) {
-                (Some(other), _) => format!("{text}; did you mean {other}?"),
-                (None, Some(near)) => format!("{text}; did you mean {near}?"),
-                (None, None) => text,
-            },
-        )
+    fn unknown(&self, references: &[String], provider: &str) -> Fault {
+        let (mut texts, mut mended, mut declare) = (Vec::new(), Vec::new(), None);
+        for reference in references {
+            let name = Name::resolve(reference, provider);
+            let meant = match self.done.contains_key(&name) {
+                true => Some(reference.clone()),
+                false => {
+                    let text = format!("middleware \"{name}\" does not exist");
+                    let meant = self.meant(&name, provider);
+                    texts.push(meant.as_ref().map_or(text.clone(), |meant| format!("{text}; did you mean {meant}?")));
+                    meant
+                }
+            };
+            match meant {
+                Some(meant) => mended.push(meant),
+                None if declare.is_none() => {
+                    let line = format!("traefik.http.middlewares.{}.<type>.<option>=…", name.local);
+                    declare = Some(match *name.provider == *provider {
+                        true => line,
+                        false => format!("{line}, and {} in place of {name}", name.local),
+                    });
+                }
+                None => {}
+            }
+        }
+        texts.dedup();
+        let fault = Fault::new(Code::UnknownMiddleware, texts.join("; "));
+        match declare {
+            Some(line) => fault.line(line),
+            None => fault.value(mended.join(",")),
+        }
+    }
+
+    /// The reference, in `provider`, that was probably meant by one that nothing answers to.
+    fn meant(&self, name: &Name, provider: &str) -> Option<String> {
+        if let Some(elsewhere) = self.done.keys().filter(|known| known.local == name.local).min() {
+            return Some(elsewhere.to_string());
+        }
+        let near = nearest(&name.local, self.done.keys().map(|known| &*known.local))?;
+        let same = self.done.keys().filter(|known| &*known.local == near);
+        let meant = same.min_by_key(|known| (&*known.provider != provider, **known))?;
+        Some(if &*meant.provider == provider { near.to_owned() } else { meant.to_string() })
     }
 }
 
@@ -161,12 +194,13 @@ impl<'c> Compiler<'c, '_> {
                 Code::BrokenMiddleware | Code::UnknownMiddleware => Code::BadMiddleware,
                 code => code,
             };
-            self.report.add(Diagnostic::error(
+            let found = Diagnostic::error(
                 code,
                 option(&declared.origin, declared.value.kind()),
                 fault.text.clone(),
                 format!("every router that uses middleware {name} answers 503"),
-            ));
+            );
+            self.report.add(found.fix(fault.fix(&declared.origin, "middlewares", &name.local, "chain.middlewares")));
         }
         self.all.done.insert(name, outcome);
     }

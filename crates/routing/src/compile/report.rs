@@ -17,11 +17,39 @@ pub(super) struct Fault {
     pub(super) code: Code,
     /// One line, in Traefik's words where it has some.
     pub(super) text: String,
+    fix: Fix,
+}
+
+/// What would mend a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fix {
+    None,
+    Value(String),
+    Line(String),
 }
 
 impl Fault {
     pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self { code, text: text.into(), fix: Fix::None }
+    }
+
+    /// The same; with this value the option at fault would be right.
+    pub(super) fn value(self, value: impl Into<String>) -> Self {
+        Self { fix: Fix::Value(value.into()), ..self }
+    }
+
+    /// The same; with this line elsewhere it would be right.
+    pub(super) fn line(self, line: impl Into<String>) -> Self {
+        Self { fix: Fix::Line(line.into()), ..self }
+    }
+
+    /// The line that would mend it at the option `at` of an object.
+    pub(super) fn fix(&self, origin: &Origin, kind: &str, name: &str, at: &str) -> String {
+        match &self.fix {
+            Fix::None => String::new(),
+            Fix::Value(value) => line(origin, kind, name, at, value),
+            Fix::Line(line) => line.clone(),
+        }
     }
 }
 

@@ -20,6 +20,9 @@ use super::services::Services;
 /// Beyond this, priorities are Seaway's own.
 const MAX_PRIORITY: i64 = i64::MAX - 1000;
 
+/// The internal services that routers may name.
+const INTERNAL: [&str; 3] = ["api", "dashboard", "ping"];
+
 /// What became of the routers.
 #[derive(Debug, Default)]
 pub(super) struct Routers {
@@ -89,7 +92,7 @@ struct Compiler<'c, 'r> {
 impl Compiler<'_, '_> {
     fn router(&self, name: &Name, declared: &Declared<Router>, report: &mut Report) -> (RouterInfo, Option<Draft>) {
         let router = &declared.value;
-        let mut case = Case { name, declared, errors: Vec::new(), codes: Vec::new(), report, fix: String::new() };
+        let mut case = Case { name, declared, errors: Vec::new(), codes: Vec::new(), report, placed: true };
         if let Some(diagnostic) = &declared.quarantine {
             case.report.add(diagnostic.clone());
             case.note(diagnostic.into());
@@ -100,23 +103,24 @@ impl Compiler<'_, '_> {
             None if router.rule.is_empty() && declared.quarantine.is_some() => None,
             None => Matcher::new(&router.rule).map_err(|what| case.bad_rule(&what)).ok(),
         };
+        case.placed = matcher.is_some();
         let using = entry_points(router, self.options, &mut case);
         let priority = priority(router, &mut case);
         tls_and_syntax(router, &mut case);
         let mut chain = match self.middlewares.flatten(&router.middlewares, &name.provider) {
             Ok(chain) => chain,
             Err(fault) => {
-                case.quarantine(fault, "middlewares", "");
+                case.quarantine(fault, "middlewares");
                 Vec::new()
             }
         };
-        let target = match self.target(name, declared, &mut case) {
+        let target = match self.target(name, declared) {
             Ok((target, behind)) => {
                 chain.extend(behind);
                 Some(target)
             }
             Err(fault) => {
-                case.quarantine(fault, "service", "");
+                case.quarantine(fault, "service");
                 None
             }
         };
@@ -141,19 +145,16 @@ impl Compiler<'_, '_> {
         (info, draft)
     }
 
-    fn target(
-        &self,
-        name: &Name,
-        declared: &Declared<Router>,
-        case: &mut Case<'_, '_>,
-    ) -> Result<(RouteTarget, Vec<Arc<Middleware>>), Fault> {
+    fn target(&self, name: &Name, declared: &Declared<Router>) -> Result<(RouteTarget, Vec<Arc<Middleware>>), Fault> {
         let reference = &*declared.value.service;
         if reference.is_empty() && declared.quarantine.is_some() {
             // The quarantine says already why there is no service.
             return Err(Fault::new(Code::RouterQuarantined, ""));
         }
         if reference.is_empty() {
-            return Err(Fault::new(Code::UnknownService, "the router names no service"));
+            let first = self.services.names().filter(|known| known.provider == name.provider).min();
+            let fault = Fault::new(Code::UnknownService, "the router names no service");
+            return Err(fault.value(first.map_or("<a service's name>", |known| &*known.local)));
         }
         let service = Name::resolve(reference, &name.provider);
         if &*service.provider == "internal" {
@@ -168,10 +169,14 @@ impl Compiler<'_, '_> {
             None => {
                 let elsewhere = self.services.names().filter(|known| known.local == service.local).min();
                 let near = nearest(&service.local, self.services.names().map(|known| &*known.local));
-                if let Some(meant) = elsewhere.map(Name::to_string).or_else(|| near.map(str::to_owned)) {
-                    case.fix = line(&declared.origin, "routers", &name.local, "service", &meant);
-                }
-                Err(Fault::new(Code::UnknownService, format!("the service \"{service}\" does not exist")))
+                let fault = Fault::new(Code::UnknownService, format!("the service \"{service}\" does not exist"));
+                Err(match elsewhere.map(Name::to_string).or_else(|| near.map(str::to_owned)) {
+                    Some(meant) => fault.value(meant),
+                    None if service.provider == name.provider => {
+                        fault.line(format!("traefik.http.services.{}.loadbalancer.server.port=80", service.local))
+                    }
+                    None => fault.value("<a service's name>"),
+                })
             }
         }
     }
@@ -183,14 +188,15 @@ impl Compiler<'_, '_> {
             "ping" => "ping",
             _ => {
                 let text = format!("the service \"{service}\" does not exist");
-                return Err(Fault::new(Code::UnknownService, text));
+                let near = nearest(&service.local, INTERNAL).unwrap_or("api");
+                return Err(Fault::new(Code::UnknownService, text).value(format!("{near}@internal")));
             }
         };
         if &*name.provider == "internal" || self.options.allow_internal || self.is_own(declared) {
             return Ok(RouteTarget::Internal(own.into()));
         }
         let text = format!("the service \"{service}\" may be used by Seaway's own container only");
-        Err(Fault::new(Code::InternalServiceRefused, text))
+        Err(Fault::new(Code::InternalServiceRefused, text).line("--seaway.labels.allowinternal"))
     }
 
     fn is_own(&self, declared: &Declared<Router>) -> bool {
@@ -217,7 +223,8 @@ struct Case<'a, 'r> {
     /// Why it answers 503, the first reason first.
     codes: Vec<Code>,
     report: &'r mut Report,
-    fix: String,
+    /// Its rule is known, so its requests are.
+    placed: bool,
 }
 
 impl Case<'_, '_> {
@@ -229,15 +236,18 @@ impl Case<'_, '_> {
         }
     }
 
-    fn quarantine(&mut self, fault: Fault, at: &str, fix: &str) {
+    fn quarantine(&mut self, fault: Fault, at: &str) {
         if self.declared.quarantine.as_ref().is_some_and(|told| told.code == fault.code) {
             // Whoever read the labels has said it already, with the very key.
             return;
         }
-        let fix = if fix.is_empty() { std::mem::take(&mut self.fix) } else { fix.to_owned() };
         if !fault.text.is_empty() {
-            let consequence = format!("router {} answers 503", self.name);
+            let consequence = match self.placed {
+                true => format!("router {} answers 503", self.name),
+                false => format!("router {} is off", self.name),
+            };
             let origin = option(&self.declared.origin, at);
+            let fix = fault.fix(&self.declared.origin, "routers", &self.name.local, at);
             self.report.add(Diagnostic::error(fault.code, origin, fault.text.clone(), consequence).fix(fix));
         }
         self.note(fault);
@@ -277,13 +287,13 @@ fn entry_points(router: &Router, options: &CompileOptions, case: &mut Case<'_, '
         true => (format!("router {} is off: it has no other entry point", case.name), Diagnostic::error),
         false => (format!("router {} listens on {} alone", case.name, using.join(", ")), Diagnostic::warning),
     };
+    let fix =
+        line(&case.declared.origin, "routers", &case.name.local, "entrypoints", &meant_entry_points(router, options));
     for wanted in unknown {
         let text = format!("entryPoint \"{}\" doesn't exist", wanted.escape_debug());
-        let near = nearest(wanted, options.entry_points.iter().map(|known| &*known.name));
-        let fix = near.map(|near| line(&case.declared.origin, "routers", &case.name.local, "entrypoints", near));
         let origin = option(&case.declared.origin, "entrypoints");
         let diagnostic: Diagnostic = severity(Code::UnknownEntryPoint, origin, text.clone(), consequence.clone());
-        case.report.add(diagnostic.fix(fix.unwrap_or_default()));
+        case.report.add(diagnostic.fix(fix.clone()));
         case.errors.push(text);
     }
     if off {
@@ -292,12 +302,26 @@ fn entry_points(router: &Router, options: &CompileOptions, case: &mut Case<'_, '
     using
 }
 
+/// The router's list with what was probably meant in place of what does not exist; all there are, if that is nothing.
+fn meant_entry_points(router: &Router, options: &CompileOptions) -> String {
+    let names = || options.entry_points.iter().map(|known| &*known.name);
+    let mut meant: Vec<&str> = Vec::new();
+    for wanted in &router.entry_points {
+        let known = names().find(|name| name == wanted).or_else(|| nearest(wanted, names()));
+        meant.extend(known.filter(|known| !meant.contains(known)));
+    }
+    if meant.is_empty() {
+        meant.extend(names());
+    }
+    meant.join(",")
+}
+
 fn priority(router: &Router, case: &mut Case<'_, '_>) -> i64 {
     match router.priority {
         0 => i64::try_from(router.rule.len()).unwrap_or(MAX_PRIORITY),
         reserved if reserved > MAX_PRIORITY && &*case.name.provider != "internal" => {
             let text = format!("the router priority {reserved} exceeds the max user-defined priority {MAX_PRIORITY}");
-            case.quarantine(Fault::new(Code::BadPriority, text), "priority", "");
+            case.quarantine(Fault::new(Code::BadPriority, text).value(MAX_PRIORITY.to_string()), "priority");
             MAX_PRIORITY
         }
         priority => priority,
@@ -307,12 +331,11 @@ fn priority(router: &Router, case: &mut Case<'_, '_>) -> i64 {
 fn tls_and_syntax(router: &Router, case: &mut Case<'_, '_>) {
     if router.tls.is_some() {
         let text = "TLS does not work yet, and a router that asks for it is never served in clear";
-        case.quarantine(Fault::new(Code::TlsNotSupportedYet, text), "tls", "");
+        case.quarantine(Fault::new(Code::TlsNotSupportedYet, text), "tls");
     }
     if router.rule_syntax.eq_ignore_ascii_case("v2") {
         let text = "the rule syntax v2 does not work, and its rules mean something else in v3";
-        let fix = line(&case.declared.origin, "routers", &case.name.local, "rulesyntax", "v3");
-        case.quarantine(Fault::new(Code::NotSupportedYet, text), "rulesyntax", &fix);
+        case.quarantine(Fault::new(Code::NotSupportedYet, text).value("v3"), "rulesyntax");
     }
 }
 

@@ -79,7 +79,9 @@ fn check<'c>(
     let options = &declared.value.options;
     let mut refuse = |at: &str, fault: Fault| {
         let consequence = format!("every router that uses service {name} answers 503");
-        report.add(Diagnostic::error(fault.code, option(&declared.origin, at), fault.text.clone(), consequence));
+        let fix = fault.fix(&declared.origin, "services", &name.local, at);
+        let found = Diagnostic::error(fault.code, option(&declared.origin, at), fault.text.clone(), consequence);
+        report.add(found.fix(fix));
         fault
     };
     let Some(balancer) = &options.load_balancer else {

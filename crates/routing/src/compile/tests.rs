@@ -547,3 +547,46 @@ fn access_logs_can_be_switched_off_for_one_router() {
     assert!(!world.entry_point().find(&get("a.test", "/")).unwrap().access_log);
     assert!(world.entry_point().find(&get("b.test", "/")).unwrap().access_log);
 }
+
+#[test]
+fn what_does_not_exist_is_named_with_the_line_that_helps() {
+    let told = |change: &dyn Fn(&mut Config)| {
+        let world = World::new(config(|c| change(c)));
+        let found = world.table.diagnostics[0].clone();
+        (found.code, found.message, found.fix)
+    };
+    let lists = |list: &'static [&'static str]| {
+        told(&move |c| {
+            c.middlewares = [middleware("auth", strip("/x")), middleware("cut", strip("/y"))].into();
+            front(c).value.middlewares = list.iter().map(|one| (*one).to_owned()).collect();
+        })
+    };
+    let both = "middleware \"nope@docker\" does not exist; middleware \"foo@docker\" does not exist".to_owned();
+    let declare = "traefik.http.middlewares.nope.<type>.<option>=…".to_owned();
+    assert_eq!(lists(&["nope", "foo"]), (Code::UnknownMiddleware, both, declare));
+    assert_eq!(lists(&["cut", "auht", "auth@file"]).2, "traefik.http.routers.front.middlewares=cut,auth,auth@docker");
+    assert!(lists(&["nope@file"]).2.ends_with("=…, and nope in place of nope@file"));
+
+    let service = |name: &'static str| told(&move |c| front(c).value.service = name.to_owned());
+    assert_eq!(service("banana").2, "traefik.http.services.banana.loadbalancer.server.port=80");
+    assert_eq!(service("").2, "traefik.http.routers.front.service=web");
+    assert_eq!(service("pign@internal").2, "traefik.http.routers.front.service=ping@internal");
+    let refused = service("api@internal");
+    assert_eq!((refused.0, &*refused.2), (Code::InternalServiceRefused, "--seaway.labels.allowinternal"));
+
+    let points = |list: &'static [&'static str]| {
+        told(&move |c| front(c).value.entry_points = list.iter().map(|one| (*one).to_owned()).collect())
+    };
+    assert_eq!(points(&["banana"]).2, "traefik.http.routers.front.entrypoints=web,other");
+    assert_eq!(points(&["web", "othr"]).2, "traefik.http.routers.front.entrypoints=web,other");
+}
+
+#[test]
+fn no_answer_is_promised_for_a_rule_that_nobody_can_read() {
+    let world = World::new(config(|c| {
+        front(c).value.rule = "Hots(`a`)".to_owned();
+        front(c).value.service = "banana".to_owned();
+    }));
+    assert_eq!(world.codes(), [Code::BadRule, Code::UnknownService]);
+    assert_eq!(world.table.diagnostics[1].consequence, "router front@docker is off");
+}
