@@ -59,8 +59,11 @@ pub struct Decoded {
 pub fn decode_container(labels: &BTreeMap<String, String>, provider: &str, container: &str) -> Decoded {
     let mut decoded = Decoded::default();
     let mut report = Report::new(provider, container);
-    provider::read(labels, &mut decoded, &mut report);
     let gathered = gather(labels);
+    if gathered.objects(Object::Router).is_empty() && !gathered.unassignable.is_empty() {
+        report.no_answer();
+    }
+    provider::read(labels, &mut decoded, &mut report);
     for problem in &gathered.unassignable {
         decoded.http_refused = true;
         report.quarantine_all(&mut decoded, problem);

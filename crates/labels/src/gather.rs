@@ -113,7 +113,8 @@ pub(crate) fn gather(labels: &BTreeMap<String, String>) -> Gathered {
         count += 1;
         if bytes > MAX_CONTAINER || count > MAX_LABELS {
             let message = format!("the container's labels are more than {MAX_CONTAINER} bytes or {MAX_LABELS} labels");
-            all.unassignable.push(problem(cut(key), Code::LabelLimit, message));
+            let fix = "fewer labels, or several containers that share them".to_owned();
+            all.unassignable.push(Problem { fix, ..problem(cut(key), Code::LabelLimit, message) });
             break;
         }
         match place {
@@ -180,7 +181,8 @@ impl Gathered {
             let message = format!("the container declares more than {MAX_OBJECTS} {}", object.plural());
             // Once is enough: every further one says the same.
             if !self.unassignable.iter().any(|p| p.message == message) {
-                self.unassignable.push(problem(cut(key), Code::LabelLimit, message));
+                let fix = format!("fewer {}, or several containers that share them", object.plural());
+                self.unassignable.push(Problem { fix, ..problem(cut(key), Code::LabelLimit, message) });
             }
             return;
         }
@@ -189,7 +191,14 @@ impl Gathered {
         let path = key.get(name.end..).unwrap_or_default().trim_start_matches('.');
         let refusal = fault.map(|f| (f.code(), f.message().to_owned())).or_else(|| unfit(value, path));
         if let Some((code, message)) = refusal {
-            let found = Problem { path: path.to_owned(), ..problem(cut(key), code, message) };
+            let fix = match (code, fault) {
+                (Code::LabelLimit, None) if path.eq_ignore_ascii_case("rule") => {
+                    format!("a rule of at most {MAX_VALUE} bytes; several routers can share its alternatives")
+                }
+                (Code::LabelLimit, None) => format!("a value of at most {MAX_VALUE} bytes"),
+                (_, fault) => fault.map_or("", |f| f.fix()).to_owned(),
+            };
+            let found = Problem { path: path.to_owned(), fix, ..problem(cut(key), code, message) };
             self.refused.push((object, name.text.to_owned(), found));
             return;
         }

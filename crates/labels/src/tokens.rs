@@ -36,6 +36,14 @@ impl TokenFault {
         }
     }
 
+    /// What would be right, where one can say it of any key.
+    pub(crate) fn fix(self) -> &'static str {
+        match self {
+            Self::Depth => "a key of at most 64 parts",
+            Self::Empty | Self::Bracket | Self::Control => "",
+        }
+    }
+
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::Empty => "the key has an empty part: two dots in a row, or one at its end",

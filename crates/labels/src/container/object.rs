@@ -81,8 +81,7 @@ impl Context<'_> {
                 (Code::UnknownOption, message, fix.unwrap_or_default())
             }
             FaultKind::BadValue { expected, got } => {
-                let bare = got.trim().trim_matches(['"', '\'']);
-                let fix = if bare != got && !bare.is_empty() { line(&key, bare) } else { String::new() };
+                let fix = right_value(expected, got, &fault.path).map(|right| line(&key, &right)).unwrap_or_default();
                 (Code::BadValue, format!("{expected} is expected, not `{}`", show(got)), fix)
             }
             FaultKind::Standalone => (
@@ -118,5 +117,24 @@ impl Context<'_> {
                 self.overlooked_values(child, spec.below, &here, problems);
             }
         }
+    }
+}
+
+/// The value that was probably meant, or one that would do, for the option at `path`.
+fn right_value(expected: &str, got: &str, path: &str) -> Option<String> {
+    let bare = got.trim().trim_matches(['"', '\'']);
+    match expected {
+        // As HTTPS does not work yet, this is what lets the router serve.
+        _ if path == "tls" => Some("false".to_owned()),
+        _ if expected.starts_with("true") => match bare.to_ascii_lowercase().as_str() {
+            "false" | "f" | "0" | "no" | "n" | "off" => Some("false".to_owned()),
+            "true" | "t" | "1" | "yes" | "y" | "on" => Some("true".to_owned()),
+            _ => None,
+        },
+        _ if expected.starts_with("a whole number") => {
+            let number = bare.parse::<i64>().ok().filter(|number| *number >= 0 || expected == "a whole number");
+            number.or((path == "priority").then_some(10)).map(|number| number.to_string())
+        }
+        _ => (bare != got && !bare.is_empty()).then(|| bare.to_owned()),
     }
 }

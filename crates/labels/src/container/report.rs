@@ -16,13 +16,14 @@ pub(super) struct Report {
     left_out: usize,
     worst_left_out: Severity,
     rule_lost: BTreeSet<String>,
+    no_answer: bool,
 }
 
 impl Report {
     pub(super) fn new(provider: &str, container: &str) -> Self {
         let origin = Origin::resource(provider, container);
         let (found, rule_lost) = (Vec::new(), BTreeSet::new());
-        Self { origin, found, left_out: 0, worst_left_out: Severity::Info, rule_lost }
+        Self { origin, found, left_out: 0, worst_left_out: Severity::Info, rule_lost, no_answer: false }
     }
 
     /// The container, at one of its labels.
@@ -49,8 +50,11 @@ impl Report {
 
     /// The problem belongs to nobody in particular: every router of the container is off.
     pub(super) fn quarantine_all(&mut self, decoded: &mut Decoded, problem: &Problem) {
-        let found =
-            self.error(problem, "every router of this container answers 503, because any of them could be meant");
+        let consequence = match self.no_answer {
+            false => "every router of this container answers 503, because any of them could be meant",
+            true => "its routers are off, because any of them could be meant, and none is made by itself",
+        };
+        let found = self.error(problem, consequence);
         decoded.quarantine_all.get_or_insert(found);
     }
 
@@ -65,6 +69,11 @@ impl Report {
         if let Some(place) = place {
             place.get_or_insert(found);
         }
+    }
+
+    /// The container declares no router, and none will be made for it: there is nothing that could answer 503.
+    pub(super) fn no_answer(&mut self) {
+        self.no_answer = true;
     }
 
     /// The router's rule was refused: from now on, what is said of it does not promise an answer to its requests.

@@ -173,7 +173,7 @@ fn place(cx: &Context<'_>, balancer: &mut LoadBalancer) -> Vec<Problem> {
         let message = format!("a port from 1 to 65535 is expected, not `{}`", show(&server.port));
         let digits: String =
             server.port.trim().trim_matches(['"', '\'', ':']).chars().take_while(char::is_ascii_digit).collect();
-        let fix = digits.parse::<u16>().is_ok_and(|port| port != 0).then_some(digits.as_str());
+        let fix = digits.parse::<u16>().is_ok_and(|port| port != 0).then_some(digits.as_str()).or(Some("80"));
         refuse(&["server", "port"], Code::BadPort, message, fix);
     }
     if !server.url.is_empty() {

@@ -419,3 +419,42 @@ fn nobody_can_know_the_requests_of_a_rule_that_was_refused() {
     let decoded = http(&["routers.web.priority=high", "routers.web.rulesyntax=v2"]);
     assert_eq!((router_off(&decoded, "web"), decoded.rule_lost.len()), (Some(Code::BadValue), 0));
 }
+
+#[test]
+fn every_refusal_says_what_would_do() {
+    let long = "x".repeat(crate::gather::MAX_VALUE + 1);
+    for (line, fix) in [
+        ("routers.web.priority=high", "traefik.http.routers.web.priority=10"),
+        ("routers.web.priority=\"7\"", "traefik.http.routers.web.priority=7"),
+        ("routers.web.tls=yes", "traefik.http.routers.web.tls=false"),
+        ("routers.web.observability.metrics=yes", "traefik.http.routers.web.observability.metrics=true"),
+        (
+            &format!("routers.web.rule={long}"),
+            "a rule of at most 65536 bytes; several routers can share its alternatives",
+        ),
+        (&format!("routers.web.service={long}"), "a value of at most 65536 bytes"),
+        (&format!("routers.web.{}=x", vec!["a"; 100].join(".")), "a key of at most 64 parts"),
+        ("services.s.loadbalancer.server.port=http", "traefik.http.services.s.loadbalancer.server.port=80"),
+        ("services.s.loadbalancer.server.port=65536", "traefik.http.services.s.loadbalancer.server.port=80"),
+    ] {
+        assert_eq!(http(&[line]).diagnostics[0].fix, fix, "{line:.60}");
+    }
+}
+
+#[test]
+fn no_answer_is_promised_where_there_is_no_router() {
+    for (lines, word) in [
+        (&["traefik.htpp.x=y"][..], "its routers are off"),
+        (&["traefik.http.wrong.x=y"], "its routers are off"),
+        (&["traefik.http.wrong.x=y", "traefik.enable=yes"], "its routers are off"),
+        (
+            &["traefik.http.wrong.x=y", "traefik.http.routers.web.priority=1"],
+            "every router of this container answers 503",
+        ),
+        // A router is made up for it all the same, which answers 503.
+        (&["traefik.enable=yes"], "every router of this container answers 503"),
+    ] {
+        let decoded = decode(lines);
+        assert!(decoded.diagnostics.iter().all(|d| d.consequence.starts_with(word)), "{:?}", decoded.diagnostics);
+    }
+}
