@@ -133,7 +133,7 @@ fn right_value(expected: &str, got: &str, path: &str) -> Option<String> {
         },
         _ if expected.starts_with("a whole number") => {
             let number = bare.parse::<i64>().ok().filter(|number| *number >= 0 || expected == "a whole number");
-            number.or((path == "priority").then_some(10)).map(|number| number.to_string())
+            number.or_else(|| (path == "priority").then_some(10)).map(|number| number.to_string())
         }
         _ => (bare != got && !bare.is_empty()).then(|| bare.to_owned()),
     }

@@ -72,7 +72,9 @@ impl Middlewares<'_> {
                 false => {
                     let text = format!("middleware \"{name}\" does not exist");
                     let meant = self.meant(&name, provider);
-                    texts.push(meant.as_ref().map_or(text.clone(), |meant| format!("{text}; did you mean {meant}?")));
+                    texts.push(
+                        meant.as_ref().map_or_else(|| text.clone(), |meant| format!("{text}; did you mean {meant}?")),
+                    );
                     meant
                 }
             };
