@@ -152,7 +152,7 @@ options! {
     /// `seaway`: what only Seaway has.
     section struct SeawayOptions {
         workers: u64 = 0, "workers", "0", "Data-plane threads; 0 for one per core.";
-        user: String = String::new(), "user", "", "uid[:gid] to become once everything listens and the engine's socket is there; 65532 when started as root, 0 to stay root.";
+        user: String = String::new(), "user", "", "uid[:gid] to become once it listens and the engine's socket is there; 65532 where it is root, 0 to stay root.";
         labels: SeawayLabels = SeawayLabels::default(), "labels", "", "What labels may ask for.";
         hold: HoldOptions = HoldOptions::default(), "hold", "", "Requests that wait for a service to come back.";
         control_socket: String = "/run/seaway/control.sock".to_owned(), "controlSocket", "/run/seaway/control.sock", "Unix socket for seaway healthcheck; empty for none.";
