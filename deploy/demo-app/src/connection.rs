@@ -12,11 +12,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::routes;
 use crate::state::App;
 use crate::{Options, StopMode};
+
+/// How long a connection that has not brought a request yet is read on after the stop.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// Serves connections of `listener` until `shutdown` completes, then leaves as [`Options::stop`] says and returns.
 ///
@@ -97,9 +100,13 @@ fn start(stream: TcpStream, peer: SocketAddr, app: &Arc<App>, life: &Life) {
 
 async fn run(stream: TcpStream, peer: SocketAddr, app: Arc<App>, life: Life) {
     let idle_grace = app.options.idle_grace;
+    let first_request = Arc::new(Notify::new());
     let service = {
-        let life = life.clone();
-        service_fn(move |request| routes::answer(Arc::clone(&app), peer, life.clone(), request))
+        let (life, first_request) = (life.clone(), Arc::clone(&first_request));
+        service_fn(move |request| {
+            first_request.notify_one();
+            routes::answer(Arc::clone(&app), peer, life.clone(), request)
+        })
     };
     let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
     let (mut drain, mut cut) = (life.clone(), life);
@@ -112,6 +119,8 @@ async fn run(stream: TcpStream, peer: SocketAddr, app: Arc<App>, life: Life) {
         () = async {
             drain.reaches(Phase::Draining).await;
             tokio::time::sleep(idle_grace).await;
+            // A connection that was only just made is not idle: what it was made for is on the way.
+            let _came = tokio::time::timeout(FIRST_REQUEST, first_request.notified()).await;
         } => {}
     }
     connection.as_mut().graceful_shutdown();

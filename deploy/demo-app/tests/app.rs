@@ -196,6 +196,20 @@ async fn drain_finishes_what_runs_and_takes_nothing_new() {
     within(stopped).await.unwrap();
 }
 
+/// Its first request is on the way: whoever made it has been promised an answer.
+#[tokio::test]
+async fn a_connection_that_was_only_just_made_is_answered() {
+    let replica = Replica::start(Options::new("web-1")).await;
+    let mut new = replica.connect().await;
+    let address = replica.address;
+    let stopped = replica.stop();
+    until(|| async { TcpStream::connect(address).await.is_err() }).await;
+    let answer = exchange(&mut new, "POST /orders?id=late HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    assert_eq!(new.read(&mut [0; 1]).await.unwrap(), 0, "and closed after it");
+    within(stopped).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_idle_connection_is_answered_within_the_grace() {
     let replica = Replica::start(Options { idle_grace: Duration::from_secs(20), ..Options::new("web-1") }).await;
