@@ -66,7 +66,7 @@ usage:
   seaway version          the version
 
 Options are Traefik's, as flags (--entrypoints.web.address=:80) or as variables with the prefix SEAWAY_ or TRAEFIK_
-(SEAWAY_ENTRYPOINTS_WEB_ADDRESS=:80). Flags go before variables.
+(SEAWAY_ENTRYPOINTS_WEB_ADDRESS=:80; own options without saying seaway twice: SEAWAY_HOLD_TIMEOUT=5s). Flags win over variables.
 
 {}",
         env!("CARGO_PKG_VERSION"),
