@@ -26,12 +26,25 @@ main() {
             echo "Now: curl http://demo.localhost:$port/api/animals/, docker logs -f ${prefix}_seaway"
             ;;
         add) static "$(next)" ;;
-        down) docker ps -aq --filter "label=$mark" | xargs -r docker rm -f >/dev/null ;;
+        down) down ;;
         *)
             sed -n '2,6p' "$0"
             exit 2
             ;;
     esac
+}
+
+# A container that was stopped a moment ago is just removing itself (`--rm`), and docker refuses to do it a second time: what
+# counts is that none is left.
+down() {
+    local left try
+    for try in {1..50}; do
+        mapfile -t left < <(docker ps -aq --filter "label=$mark")
+        if ((${#left[@]} == 0)); then return; fi
+        docker rm -f "${left[@]}" >/dev/null 2>&1 || sleep 0.2
+    done
+    echo "still there after $try tries: ${left[*]}" >&2
+    return 1
 }
 
 # One more than the highest number that is taken.
