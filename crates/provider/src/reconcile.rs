@@ -266,7 +266,9 @@ impl Reconciler {
 
     fn ended(&mut self, container: &str, now: Millis) {
         self.early.remove(container);
-        if self.view.get(container).is_some_and(|c| c.running) {
+        // One that was told to end has done what somebody wanted: that is no flapping.
+        let was_told = self.overdue.contains_key(container);
+        if !was_told && self.view.get(container).is_some_and(|c| c.running) {
             self.flapping.ended(container, now);
         }
     }

@@ -530,6 +530,22 @@ async fn a_container_that_ends_again_and_again_has_to_stay_up_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_stopped_and_started_by_hand_is_ready_at_once() {
+    let world = World::new();
+    for n in 0..10 {
+        world.send([Container { started_at: format!("run {n}"), ..web([1]).remove(0) }]);
+        pass(20).await;
+        world.probe();
+        assert_eq!(world.servers(WEB), ["web-1 ready"], "run {n}");
+        pass(180).await;
+        world.notice("shop-web-1", Notice::Terminating);
+        pass(10).await;
+        world.notice("shop-web-1", Notice::Ended);
+        pass(10).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_port_that_never_accepts_is_told_once_and_until_it_does() {
     let log = Log::start();
     let world = World::new();
