@@ -75,7 +75,7 @@ impl Scene<'_> {
             Metric::judged("addition, port was open", "start event written, to picked; its port accepts already");
         let mut late = Metric::judged("addition, port opens later", "port accepts, to picked; in the table already");
         let engine = self.engine;
-        let id = engine.id(CHANGING);
+        let mut id = engine.id(CHANGING);
         for n in 0..samples {
             let mut server = self.plane.watched("web", &id);
             until("ready before", || server.is_ready());
@@ -88,6 +88,12 @@ impl Scene<'_> {
                 self.remove(&mut server, &mut died, || engine.die(CHANGING, 1));
             }
             engine.emit(CHANGING, "stop");
+            if n % 2 != 0 {
+                // One that ends again and again without having been told to is kept out for a while: the next is another.
+                engine.remove(CHANGING);
+                id = engine.create(spec("web", REPLICAS, CHANGING_AT, self.port.number));
+                server = self.plane.watched("web", &id);
+            }
             self.jitter.nap(60, 100);
             let inspects = self.inspects_of(&id);
             if n % 4 < 2 {
