@@ -77,7 +77,7 @@ struct Asked {
 
 #[derive(Debug)]
 enum Resync {
-    /// Nothing was listed in this session yet.
+    /// Nothing was listed since the stream was opened.
     AwaitsList,
     /// Listed; these were not inspected yet, and are not waited for longer than until then.
     Inspecting {
