@@ -1,3 +1,5 @@
+//! What is told of exchanges: the access log, and [`metrics`].
+//!
 //! The access log: what is known about an exchange, how it is written down, and how the lines reach their file.
 //!
 //! ```text
@@ -13,6 +15,7 @@
 mod filter;
 mod format;
 mod lane;
+pub mod metrics;
 mod record;
 mod text;
 mod writer;
