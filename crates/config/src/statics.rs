@@ -14,6 +14,7 @@ options! {
         ping: Option<PingOptions> = None, "ping", "", "Answers /ping.";
         access_log: Option<AccessLogOptions> = None, "accessLog", "", "One line for each exchange.";
         log: LogOptions = LogOptions::default(), "log", "", "What happens to Seaway itself.";
+        metrics: MetricsOptions = MetricsOptions::default(), "metrics", "", "What is counted.";
         global: GlobalOptions = GlobalOptions::default(), "global", "", "Accepted for compatibility.";
         servers_transport: ServersTransportOptions = ServersTransportOptions::default(), "serversTransport", "", "How servers are connected to.";
         seaway: SeawayOptions = SeawayOptions::default(), "seaway", "", "Options that only Seaway has.";
@@ -130,6 +131,22 @@ options! {
         no_color: bool = false, "noColor", "false", "No colours on a terminal.";
     }
 
+    /// `metrics`.
+    section struct MetricsOptions {
+        add_internals: bool = false, "addInternals", "false", "Also count requests to the API, ping and the metrics.";
+        prometheus: Option<PrometheusOptions> = None, "prometheus", "", "Metrics for Prometheus at /metrics.";
+    }
+
+    /// `metrics.prometheus`.
+    switch struct PrometheusOptions {
+        add_entry_points_labels: bool = true, "addEntryPointsLabels", "true", "Count by entry point.";
+        add_routers_labels: bool = false, "addRoutersLabels", "false", "Count by router.";
+        add_services_labels: bool = true, "addServicesLabels", "true", "Count by service.";
+        buckets: Vec<String> = ["0.1", "0.3", "1.2", "5"].map(str::to_owned).to_vec(), "buckets", "0.1,0.3,1.2,5", "Upper bounds of the buckets for durations, in seconds, ascending.";
+        entry_point: String = "traefik".to_owned(), "entryPoint", "traefik", "Where /metrics is answered.";
+        manual_routing: bool = false, "manualRouting", "false", "Only through a router to prometheus@internal.";
+    }
+
     /// `global`.
     section struct GlobalOptions {
         check_new_version: bool = false, "checkNewVersion", "false", "Accepted for compatibility: Seaway never calls home.";
@@ -152,6 +169,7 @@ options! {
     /// `seaway`: what only Seaway has.
     section struct SeawayOptions {
         workers: u64 = 0, "workers", "0", "Data-plane threads; 0 for one per core.";
+        max_connections: u64 = 0, "maxConnections", "0", "Most client connections at one time; 0 for what the limit on open files allows.";
         user: String = String::new(), "user", "", "uid[:gid] to become once it listens and the engine's socket is there; 65532 where it is root, 0 to stay root.";
         labels: SeawayLabels = SeawayLabels::default(), "labels", "", "What labels may ask for.";
         hold: HoldOptions = HoldOptions::default(), "hold", "", "Requests that wait for a service to come back.";

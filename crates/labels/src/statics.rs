@@ -50,7 +50,7 @@ pub fn parse(arguments: &[String], environment: &[(String, String)]) -> Result<P
 }
 
 /// Adds the entry points that need not be named: `http` on port 80 where none is, and `traefik` on port 8080 where the
-/// API or ping is to be served on it. Does nothing the second time.
+/// API, ping or the metrics are to be served on it. Does nothing the second time.
 pub fn implicit_entry_points(options: &mut StaticOptions) {
     let at = |address: &str| EntryPointOptions { address: address.to_owned(), ..EntryPointOptions::default() };
     if options.entry_points.is_empty() {
@@ -58,7 +58,9 @@ pub fn implicit_entry_points(options: &mut StaticOptions) {
     }
     let api = options.api.as_ref().is_some_and(|api| api.insecure);
     let ping = options.ping.as_ref().is_some_and(|ping| !ping.manual_routing && ping.entry_point == "traefik");
-    if (api || ping) && !options.entry_points.keys().any(|name| name.eq_ignore_ascii_case("traefik")) {
+    let prometheus = options.metrics.prometheus.as_ref();
+    let metrics = prometheus.is_some_and(|metrics| !metrics.manual_routing && metrics.entry_point == "traefik");
+    if (api || ping || metrics) && !options.entry_points.keys().any(|name| name.eq_ignore_ascii_case("traefik")) {
         options.entry_points.insert("traefik".to_owned(), at(":8080"));
     }
 }

@@ -12,12 +12,16 @@ use crate::constraints::Constraints;
 use crate::default_rule::DefaultRule;
 use crate::gather::show;
 
+/// Each bucket is a line of each series in each scrape.
+const MOST_BUCKETS: usize = 61;
+
 /// Checks all values, and gives enumerations their documented spelling.
 pub(super) fn check(options: &mut StaticOptions, tree: &Node, given: &mut Given) {
     let mut cx = Check { tree, given };
     cx.entry_points(options);
     cx.logs(options);
     cx.ping(options);
+    cx.metrics(options);
     if let Some(docker) = &options.providers.docker {
         cx.docker(docker);
     }
@@ -143,15 +147,49 @@ impl Check<'_> {
 
     fn ping(&mut self, options: &StaticOptions) {
         let Some(ping) = &options.ping else { return };
-        if !ping.manual_routing && !options.entry_points.contains_key(&ping.entry_point) {
-            let message = format!("there is no entry point `{}`", show(&ping.entry_point));
-            let names = options.entry_points.keys().map(String::as_str);
-            let near = seaway_config::suggest::nearest(&ping.entry_point, names).unwrap_or_default();
-            self.bad(&["ping", "entryPoint"], message, near);
+        if !ping.manual_routing {
+            self.exists(&["ping", "entryPoint"], &ping.entry_point, options);
         }
         if !(200..=599).contains(&ping.terminating_status_code) {
             let message = format!("a status from 200 to 599 is expected, not {}", ping.terminating_status_code);
             self.bad(&["ping", "terminatingStatusCode"], message, "503");
+        }
+    }
+
+    fn metrics(&mut self, options: &StaticOptions) {
+        let Some(prometheus) = &options.metrics.prometheus else { return };
+        if !prometheus.manual_routing {
+            self.exists(&["metrics", "prometheus", "entryPoint"], &prometheus.entry_point, options);
+        }
+        let path = ["metrics", "prometheus", "buckets"];
+        let mut last = 0.0;
+        for text in &prometheus.buckets {
+            match text.parse::<f64>() {
+                Ok(bound) if bound.is_finite() && bound > last => last = bound,
+                Ok(_) => {
+                    let message =
+                        format!("seconds in ascending order are expected, above zero, unlike `{}`", show(text));
+                    return self.bad(&path, message, "0.1,0.3,1.2,5");
+                }
+                Err(_) => {
+                    let message = format!("seconds such as 0.3 are expected, not `{}`", show(text));
+                    return self.bad(&path, message, "0.1,0.3,1.2,5");
+                }
+            }
+        }
+        if prometheus.buckets.len() > MOST_BUCKETS {
+            let message = format!("more than {MOST_BUCKETS} buckets would make each series too long");
+            self.bad(&path, message, "0.1,0.3,1.2,5");
+        }
+    }
+
+    /// Something is to be answered on this entry point, so there must be one of that name.
+    fn exists(&mut self, path: &[&str], entry_point: &str, options: &StaticOptions) {
+        if !options.entry_points.contains_key(entry_point) {
+            let message = format!("there is no entry point `{}`", show(entry_point));
+            let names = options.entry_points.keys().map(String::as_str);
+            let near = seaway_config::suggest::nearest(entry_point, names).unwrap_or_default();
+            self.bad(path, message, near);
         }
     }
 

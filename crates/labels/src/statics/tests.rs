@@ -179,8 +179,9 @@ fn every_mistake_is_told_at_once() {
 fn options_that_only_traefik_has() {
     for flag in [
         "--certificatesresolvers.le.acme.email=a@b.test",
-        "--metrics.prometheus=true",
-        "--metrics",
+        "--metrics.datadog=true",
+        "--metrics.otlp",
+        "--metrics.prometheus.headerlabels.useragent=User-Agent",
         "--tracing",
         "--providers.file.directory=/x",
         "--providers.swarm",
@@ -204,7 +205,8 @@ fn options_that_only_traefik_has() {
     let found = mistake(&["--certificatesresolvers.le.acme.email", "a@b.test"], &[]);
     assert_eq!(found.code, Code::NotSupportedYet, "its value is no second mistake");
     for variable in [
-        "TRAEFIK_METRICS_PROMETHEUS",
+        "TRAEFIK_METRICS_STATSD",
+        "TRAEFIK_METRICS_PROMETHEUS_HEADERLABELS_AGENT",
         "TRAEFIK_ENTRYPOINTS_MY_WEB_HTTP_TLS_CERTRESOLVER",
         "TRAEFIK_CERTIFICATESRESOLVERS_LE_ACME_EMAIL",
     ] {
@@ -250,6 +252,12 @@ fn bad_values() {
         ("--api.basepath=api", Code::BadStaticValue),
         ("--ping.entrypoint=nowhere", Code::BadStaticValue),
         ("--ping.terminatingstatuscode=42", Code::BadStaticValue),
+        ("--metrics.prometheus.entrypoint=nowhere", Code::BadStaticValue),
+        ("--metrics.prometheus.buckets=1,fast", Code::BadStaticValue),
+        ("--metrics.prometheus.buckets=1,1", Code::BadStaticValue),
+        ("--metrics.prometheus.buckets=0,1", Code::BadStaticValue),
+        ("--metrics.prometheus.buckets=NaN", Code::BadStaticValue),
+        ("--metrics.prometheus.buckets=inf", Code::BadStaticValue),
         ("--seaway.user=nobody", Code::BadStaticValue),
         ("--seaway.user=1:", Code::BadStaticValue),
         ("--seaway.workers=9999", Code::BadStaticValue),
@@ -295,6 +303,26 @@ fn enumerations_get_their_documented_spelling() {
 }
 
 #[test]
+fn metrics() {
+    let options = flags(&["--metrics.prometheus=true"]).metrics.prometheus.unwrap();
+    assert_eq!(options.buckets, ["0.1", "0.3", "1.2", "5"]);
+    assert!(options.add_entry_points_labels && !options.add_routers_labels && options.add_services_labels);
+    let options = env(&[
+        ("TRAEFIK_METRICS_PROMETHEUS_BUCKETS", "0.005, 1.0"),
+        ("TRAEFIK_METRICS_PROMETHEUS_ADDROUTERSLABELS", "true"),
+        ("TRAEFIK_METRICS_ADDINTERNALS", "true"),
+    ])
+    .metrics;
+    let prometheus = options.prometheus.unwrap();
+    assert_eq!(prometheus.buckets, ["0.005", "1.0"]);
+    assert!(prometheus.add_routers_labels && options.add_internals);
+    assert!(flags(&["--metrics.addinternals"]).metrics.prometheus.is_none(), "that alone switches nothing on");
+    let many = (1..=62).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let found = mistake(&[&format!("--metrics.prometheus.buckets={many}")], &[]);
+    assert_eq!(found.message, "more than 61 buckets would make each series too long");
+}
+
+#[test]
 fn implicit_entry_points_once() {
     for (given, names) in [
         (&[][..], &["http"][..]),
@@ -302,6 +330,10 @@ fn implicit_entry_points_once() {
         (&["--ping"], &["http", "traefik"]),
         (&["--api"], &["http"]),
         (&["--ping.manualrouting"], &["http"]),
+        (&["--metrics.prometheus"], &["http", "traefik"]),
+        (&["--metrics.prometheus.manualrouting"], &["http"]),
+        (&["--metrics"], &["http"]),
+        (&["--metrics.prometheus.entrypoint=web", "--entrypoints.web.address=:1"], &["web"]),
         (&["--ping.entrypoint=web", "--entrypoints.web.address=:1"], &["web"]),
         (&["--entrypoints.traefik.address=:1", "--api.insecure"], &["traefik"]),
     ] {
