@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("proxy", &["config", "head", "middleware", "routing", "telemetry"]),
     ("provider", &["config", "labels", "routing"]),
     ("admin", &["config", "routing"]),
+    ("stages", &["config", "head", "middleware", "routing", "telemetry"]),
     ("testkit", &[]),
     ("demo-app", &[]),
 ];
