@@ -78,7 +78,7 @@ impl Plane {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let table = self.published.current();
-            let ready = table.services.iter().map(Service::admitted).sum::<usize>();
+            let ready = table.services.iter().map(|service| service.admitted()).sum::<usize>();
             if ready == count {
                 return;
             }
@@ -131,6 +131,6 @@ impl Watched {
     }
 
     fn service<'t>(&self, table: &'t RoutingTable) -> Option<&'t Service> {
-        table.services.iter().find(|s| s.label == self.label)
+        table.services.iter().find(|s| s.label == self.label).map(|service| &**service)
     }
 }

@@ -107,7 +107,7 @@ fn find(view: &View<'_>, path: &str, query: &Query) -> Option<Response<Vec<u8>>>
         ("version", None, ..) => reply::json(&overview::version(view)),
         ("entrypoints", None, ..) => list::reply(overview::entry_points(view), query, &[]),
         ("entrypoints", Some(name), None, _) => one("entry point", name, |name| overview::entry_point(view, name)),
-        ("seaway", Some("diagnostics"), None, _) => reply::json(&overview::diagnostics(&view.table.diagnostics)),
+        ("seaway", Some("diagnostics"), None, _) => reply::json(&overview::diagnostics(view.table.diagnostics.iter())),
         ("http", Some(kind), name, None) => {
             let kind = Kind::from_path(kind)?;
             match name {

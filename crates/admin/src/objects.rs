@@ -112,7 +112,7 @@ pub(crate) fn raw_data(view: &View<'_>) -> Value {
         }
     }
     if !view.table.diagnostics.is_empty() {
-        all.insert("diagnostics".to_owned(), diagnostics(&view.table.diagnostics));
+        all.insert("diagnostics".to_owned(), diagnostics(view.table.diagnostics.iter()));
     }
     Value::Object(all)
 }

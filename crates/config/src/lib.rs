@@ -10,6 +10,7 @@ pub mod decode;
 pub mod diagnostic;
 pub mod model;
 pub mod regexp;
+pub mod shared_map;
 pub mod statics;
 pub mod suggest;
 pub mod tree;
@@ -17,4 +18,5 @@ mod wire;
 
 pub use diagnostic::{Code, Diagnostic, Origin, Severity};
 pub use model::{Config, Declared, Middleware, Name, Router, Server, Service};
+pub use shared_map::SharedMap;
 pub use wire::show_duration;

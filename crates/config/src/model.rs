@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::decode::options;
 use crate::diagnostic::{Diagnostic, Origin};
+use crate::shared_map::SharedMap;
 
 /// A name qualified by its provider: `web@docker`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,11 +51,11 @@ impl Serialize for Name {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// Routers by qualified name.
-    pub routers: BTreeMap<Name, Declared<Router>>,
+    pub routers: SharedMap<Name, Declared<Router>>,
     /// Services by qualified name.
-    pub services: BTreeMap<Name, Declared<Service>>,
+    pub services: SharedMap<Name, Declared<Service>>,
     /// Middlewares by qualified name.
-    pub middlewares: BTreeMap<Name, Declared<Middleware>>,
+    pub middlewares: SharedMap<Name, Declared<Middleware>>,
 }
 
 /// A configured object, where it came from, and whether it may be used.

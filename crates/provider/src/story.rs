@@ -43,7 +43,7 @@ impl Story {
     pub fn tell(&mut self, table: &RoutingTable, now: Millis, since: Millis) -> Vec<String> {
         let mut lines = Vec::new();
         let mut before = std::mem::take(&mut self.pools);
-        for service in &table.services {
+        for service in table.services.iter() {
             let mut pool = before.remove(&service.name).unwrap_or_default();
             let first_heard = |container: &str| self.news.get(container).map_or(since, |at| since.min(*at));
             if let Some(change) = pool.observe(&service.servers, first_heard, now) {

@@ -1,5 +1,9 @@
 //! Configuration into a routing table. Total: what is wrong is quarantined by the smallest object, with a diagnostic,
 //! and everything else is served.
+//!
+//! What a change does not touch is taken over from the table before, object by object: the two configurations share what
+//! they have in common, so what differs is found without looking at the rest. A table is the same whether it was made from
+//! the one before or from nothing.
 
 mod middlewares;
 mod overlap;
@@ -9,11 +13,15 @@ mod services;
 
 use std::sync::Arc;
 
+use seaway_config::Diagnostic;
 use seaway_config::model::Config;
 
 use crate::{Millis, RoutingTable, StateRegistry};
 
-use report::Report;
+use middlewares::Middlewares;
+use overlap::Overlap;
+use routers::RouterMap;
+use services::ServiceMap;
 
 /// What `compile` has to know besides the dynamic configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,9 +43,19 @@ pub struct EntryPointInfo {
     pub default: bool,
 }
 
-/// Makes the table. `previous` gives it what must outlive a change: the positions of the balancers, servers that have
-/// left, and compiled rules and middlewares that are the same. Diagnostics, those of quarantined objects among them,
-/// are in the table.
+/// What became of each object of a table's configuration, for the table after it.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    options: Arc<CompileOptions>,
+    middlewares: Arc<Middlewares>,
+    services: ServiceMap,
+    routers: RouterMap,
+    overlaps: Arc<[Overlap]>,
+    diagnostics: Arc<[Diagnostic]>,
+}
+
+/// Makes the table. `previous` gives it what must outlive a change, the positions of the balancers and servers that have
+/// left, and everything that is the same. Diagnostics, those of quarantined objects among them, are in the table.
 pub fn compile(
     config: Arc<Config>,
     registry: &StateRegistry,
@@ -45,19 +63,37 @@ pub fn compile(
     options: &CompileOptions,
     now: Millis,
 ) -> RoutingTable {
-    let mut report = Report::default();
-    let middlewares = middlewares::compile(&config, previous, &mut report);
-    let services = services::compile(&config, &middlewares, registry, previous, now, &mut report);
-    let mut routers = routers::compile(&config, &middlewares, &services, previous, options, &mut report);
-    overlap::warn(&config, &mut routers, &mut report);
+    let nothing = RoutingTable::default();
+    let before = previous.unwrap_or(&nothing);
+    let memo = &before.memo;
+    let middlewares = middlewares::compile(&config, before);
+    let services = services::compile(&config, &middlewares, registry, before, now);
+    let options = if *memo.options == *options { Arc::clone(&memo.options) } else { Arc::new(options.clone()) };
+    let routers = routers::compile(&config, &middlewares, &services, before, &options);
+    let is_new = !Arc::ptr_eq(&middlewares.all, &memo.middlewares) || services.told || routers.told;
+    let diagnostics = match is_new {
+        true => {
+            let objects = middlewares.all.diagnostics.iter().chain(services::diagnostics(&services.map));
+            report::unique(objects.chain(routers::diagnostics(&routers)))
+        }
+        false => Arc::clone(&memo.diagnostics),
+    };
     RoutingTable {
-        generation: previous.map_or(1, |table| table.generation + 1),
+        generation: before.generation + 1,
         entry_points: routers.entry_points,
         routers: routers.infos,
-        middlewares: middlewares.leaves(),
-        services: services.compiled.into(),
-        diagnostics: report.finish(),
+        middlewares: Arc::clone(&middlewares.all.leaves),
+        services: services.compiled,
+        diagnostics: Arc::clone(&diagnostics),
         config,
+        memo: Memo {
+            options,
+            middlewares: middlewares.all,
+            services: services.map,
+            routers: routers.map,
+            overlaps: routers.overlaps,
+            diagnostics,
+        },
     }
 }
 

@@ -233,7 +233,8 @@ struct Inner {
     /// The latest reading that anyone brought.
     now: Millis,
     next_id: u64,
-    servers: HashMap<Identity, Arc<ServerState>>,
+    /// By container: an event names one.
+    servers: HashMap<Box<str>, Vec<Arc<ServerState>>>,
     services: HashMap<Name, Arc<ServiceState>>,
 }
 
@@ -264,7 +265,9 @@ impl StateRegistry {
     pub fn adopt(&self, identity: &Identity, condition: &Condition, now: Millis) -> Arc<ServerState> {
         let mut inner = self.lock();
         inner.now = inner.now.max(now);
-        let state = match inner.servers.get(identity) {
+        let known =
+            inner.servers.get(&identity.container).and_then(|of_it| of_it.iter().find(|s| s.identity == *identity));
+        let state = match known {
             Some(state) => Arc::clone(state),
             None => {
                 inner.next_id += 1;
@@ -278,13 +281,26 @@ impl StateRegistry {
                     has_health_check: AtomicBool::new(false),
                     started_at: Mutex::new(condition.started_at.clone()),
                 });
-                inner.servers.insert(identity.clone(), Arc::clone(&state));
+                inner.servers.entry(identity.container.clone()).or_default().push(Arc::clone(&state));
                 state
             }
         };
         drop(inner);
         observe(&state, condition, now);
         state
+    }
+
+    /// Applies what the provider knows now to the state of that server, if there is one.
+    pub(crate) fn observe(&self, identity: &Identity, condition: &Condition, now: Millis) {
+        let mut inner = self.lock();
+        inner.now = inner.now.max(now);
+        let known =
+            inner.servers.get(&identity.container).and_then(|of_it| of_it.iter().find(|s| s.identity == *identity));
+        let state = known.map(Arc::clone);
+        drop(inner);
+        if let Some(state) = state {
+            observe(&state, condition, now);
+        }
     }
 
     /// The state of that service, made if it is new.
@@ -297,8 +313,7 @@ impl StateRegistry {
     pub fn notify(&self, container: &str, notice: Notice, now: Millis) -> Vec<Arc<ServerState>> {
         let mut inner = self.lock();
         inner.now = inner.now.max(now);
-        let states: Vec<_> =
-            inner.servers.values().filter(|s| &*s.identity.container == container).map(Arc::clone).collect();
+        let states = inner.servers.get(container).cloned().unwrap_or_default();
         drop(inner);
         states.into_iter().filter(|state| apply(state, notice, now)).collect()
     }
@@ -306,22 +321,30 @@ impl StateRegistry {
     /// Marks one address of a container as gone (its network was disconnected).
     pub fn disconnect(&self, container: &str, network: &str) -> Vec<Arc<ServerState>> {
         let inner = self.lock();
-        let at = |s: &&Arc<ServerState>| &*s.identity.container == container && &*s.identity.network == network;
-        let states: Vec<_> = inner.servers.values().filter(at).map(Arc::clone).collect();
+        let states = inner.servers.get(container).cloned().unwrap_or_default();
         let now = inner.now;
         drop(inner);
-        states.into_iter().filter(|state| state.set_at(flag::GONE, now)).collect()
+        let there = states.into_iter().filter(|state| &*state.identity.network == network);
+        there.filter(|state| state.set_at(flag::GONE, now)).collect()
     }
 
     /// Every server known, for probes, the API and tests.
     pub fn servers(&self) -> Vec<Arc<ServerState>> {
-        self.lock().servers.values().map(Arc::clone).collect()
+        self.lock().servers.values().flatten().map(Arc::clone).collect()
+    }
+
+    /// The servers of one container.
+    pub fn of_container(&self, container: &str) -> Vec<Arc<ServerState>> {
+        self.lock().servers.get(container).cloned().unwrap_or_default()
     }
 
     /// Forgets states that no table and no request points at any more.
     pub fn collect_garbage(&self) {
         let mut inner = self.lock();
-        inner.servers.retain(|_, state| Arc::strong_count(state) > 1);
+        inner.servers.retain(|_, states| {
+            states.retain(|state| Arc::strong_count(state) > 1);
+            !states.is_empty()
+        });
         inner.services.retain(|_, state| Arc::strong_count(state) > 1);
     }
 
@@ -357,6 +380,12 @@ fn start_anew(state: &ServerState, now: Millis) {
     let health = if state.has_health_check.load(Ordering::Acquire) { flag::UNHEALTHY } else { 0 };
     state.set_at(flag::UNPROBED | health, now);
     state.clear(flag::TERMINATING | flag::GONE | flag::PAUSED);
+}
+
+/// With this condition a server without flags keeps none: looking at it again would change nothing.
+pub(crate) fn is_plain(condition: &Condition) -> bool {
+    let well = matches!(condition.health, DockerHealth::None | DockerHealth::Healthy);
+    condition.running && !condition.paused && !condition.unreachable && well
 }
 
 /// Applies what a fresh inspect says. The provider hands over no inspect that began before the container's last event,

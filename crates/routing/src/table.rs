@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use seaway_config::SharedMap;
 use seaway_config::diagnostic::Diagnostic;
 use seaway_config::model::{Address, Config, Name};
 use seaway_middleware::Middleware;
@@ -16,17 +17,19 @@ pub struct RoutingTable {
     /// Counts up with every table.
     pub generation: u64,
     /// Routes by entry point name.
-    pub entry_points: HashMap<Box<str>, EntryPointTable>,
-    /// All services; routes point here by index.
-    pub services: Box<[Service]>,
+    pub entry_points: HashMap<Box<str>, Arc<EntryPointTable>>,
+    /// All services by name; routes point here by index.
+    pub services: Arc<[Arc<Service>]>,
     /// Every compiled middleware that is no chain, for the next table and the API.
-    pub middlewares: HashMap<Name, Arc<Middleware>>,
+    pub middlewares: Arc<HashMap<Name, Arc<Middleware>>>,
     /// Everything that was found wrong, in a stable order.
-    pub diagnostics: Box<[Diagnostic]>,
+    pub diagnostics: Arc<[Diagnostic]>,
     /// What was configured, for the API.
     pub config: Arc<Config>,
     /// What became of each router, for the API.
-    pub routers: std::collections::BTreeMap<Name, RouterInfo>,
+    pub routers: SharedMap<Name, RouterInfo>,
+    /// What the next table can be made from.
+    pub(crate) memo: crate::compile::Memo,
 }
 
 /// What became of a router.
@@ -45,7 +48,7 @@ pub struct RouterInfo {
 }
 
 /// One configured router, compiled for one entry point.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Its qualified name, ready for logs.
     pub name: Box<str>,

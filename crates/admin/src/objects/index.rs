@@ -35,12 +35,12 @@ impl<'v> Index<'v> {
             }
         }
         let mut diagnostics: HashMap<_, Vec<&Diagnostic>> = HashMap::new();
-        for found in &table.diagnostics {
+        for found in table.diagnostics.iter() {
             if let Some((kind, local)) = object_of(&found.origin.key) {
                 diagnostics.entry((kind, key(local, &found.origin.provider))).or_default().push(found);
             }
         }
-        let services = table.services.iter().map(|service| (&service.name, service)).collect();
+        let services = table.services.iter().map(|service| (&service.name, &**service)).collect();
         Self { table, users, services, diagnostics }
     }
 

@@ -27,7 +27,7 @@ impl Late {
     pub(super) fn look(&mut self, table: &RoutingTable, now: Millis) -> Vec<Diagnostic> {
         let mut before = std::mem::take(&mut self.0);
         let mut found = Vec::new();
-        for service in &table.services {
+        for service in table.services.iter() {
             for server in service.servers.iter().filter(|server| is_waited_for(&server.state)) {
                 let id = server.state.id();
                 let (state, told) = (Arc::clone(&server.state), false);

@@ -54,6 +54,11 @@ impl Balancer {
         Self { deadlines, strides }
     }
 
+    /// Virtual time has to start anew: see [`Self::new`].
+    pub(crate) fn is_worn(&self, state: &ServiceState) -> bool {
+        !self.strides.is_empty() && state.virtual_time.load(Ordering::Relaxed) > RESTART
+    }
+
     /// The next server of those that `takes` accepts and that have not been tried.
     pub(crate) fn next(&self, service: &Service, tried: &Tried, takes: impl Fn(&Server) -> bool) -> Option<usize> {
         let clock = &service.state.virtual_time;

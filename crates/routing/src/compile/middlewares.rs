@@ -1,6 +1,6 @@
 //! Middlewares by name, chains flattened.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use seaway_config::model::{Chain, Config, Declared, Middleware as Declaration};
@@ -19,21 +19,53 @@ type Flat = Result<Box<[Arc<Middleware>]>, Fault>;
 
 /// What became of each configured middleware: the list that stands for it, or why it cannot be used.
 #[derive(Debug, Default)]
-pub(super) struct Middlewares<'c> {
-    done: HashMap<&'c Name, Flat>,
-    leaves: HashMap<Name, Arc<Middleware>>,
+pub(super) struct Middlewares {
+    done: HashMap<Name, Flat>,
+    pub(super) leaves: Arc<HashMap<Name, Arc<Middleware>>>,
+    pub(super) diagnostics: Box<[Diagnostic]>,
+}
+
+/// The middlewares of this table, and what distinguishes them from those of the one before.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) all: Arc<Middlewares>,
+    /// Those that are new, gone, or come to something else.
+    pub(super) changed: HashSet<Name>,
 }
 
 /// Compiles all of them, also those that nobody uses: their faults are told as well.
-pub(super) fn compile<'c>(config: &'c Config, previous: Option<&RoutingTable>, report: &mut Report) -> Middlewares<'c> {
-    let mut compiler = Compiler { config, previous, report, all: Middlewares::default(), open: HashMap::new() };
+pub(super) fn compile(config: &Config, previous: &RoutingTable) -> Compiled {
+    let before = &previous.memo.middlewares;
+    if config.middlewares.is_same(&previous.config.middlewares) {
+        return Compiled { all: Arc::clone(before), changed: HashSet::new() };
+    }
+    let mut compiler = Compiler {
+        config,
+        previous,
+        report: Report::default(),
+        all: Middlewares::default(),
+        leaves: HashMap::new(),
+        open: HashMap::new(),
+    };
     for name in config.middlewares.keys() {
         compiler.visit(name);
     }
-    compiler.all
+    let Compiler { report, mut all, leaves, .. } = compiler;
+    all.leaves = Arc::new(leaves);
+    all.diagnostics = report.finish();
+    let changed = all.differences(before);
+    Compiled { all: Arc::new(all), changed }
 }
 
-impl Middlewares<'_> {
+impl Compiled {
+    /// Whether a list of references in `provider` may come to something else than before.
+    pub(super) fn touch(&self, references: &[String], provider: &str) -> bool {
+        !self.changed.is_empty()
+            && references.iter().any(|reference| self.changed.contains(&Name::resolve(reference, provider)))
+    }
+}
+
+impl Middlewares {
     /// The list for references in `provider`, in order; otherwise all that do not exist, or the first that is broken.
     pub(super) fn flatten(&self, references: &[String], provider: &str) -> Result<Vec<Arc<Middleware>>, Fault> {
         if references.iter().any(|reference| !self.done.contains_key(&Name::resolve(reference, provider))) {
@@ -58,9 +90,16 @@ impl Middlewares<'_> {
         Ok(flat)
     }
 
-    /// Every compiled middleware, for the next table.
-    pub(super) fn leaves(self) -> HashMap<Name, Arc<Middleware>> {
-        self.leaves
+    fn differences(&self, before: &Self) -> HashSet<Name> {
+        let is_other = |name: &Name, flat: &Flat| match (before.done.get(name), flat) {
+            (Some(Ok(before)), Ok(after)) => {
+                before.len() != after.len() || !before.iter().zip(after).all(|(a, b)| Arc::ptr_eq(a, b))
+            }
+            (Some(Err(before)), Err(after)) => before != after,
+            _ => true,
+        };
+        let other = self.done.iter().filter(|(name, flat)| is_other(name, flat)).map(|(name, _)| name);
+        other.chain(before.done.keys().filter(|name| !self.done.contains_key(*name))).cloned().collect()
     }
 
     fn unknown(&self, references: &[String], provider: &str) -> Fault {
@@ -105,16 +144,17 @@ impl Middlewares<'_> {
         }
         let near = nearest(&name.local, self.done.keys().map(|known| &*known.local))?;
         let same = self.done.keys().filter(|known| &*known.local == near);
-        let meant = same.min_by_key(|known| (&*known.provider != provider, **known))?;
+        let meant = same.min_by_key(|known| (&*known.provider != provider, *known))?;
         Some(if &*meant.provider == provider { near.to_owned() } else { meant.to_string() })
     }
 }
 
-struct Compiler<'c, 'r> {
+struct Compiler<'c> {
     config: &'c Config,
-    previous: Option<&'r RoutingTable>,
-    report: &'r mut Report,
-    all: Middlewares<'c>,
+    previous: &'c RoutingTable,
+    report: Report,
+    all: Middlewares,
+    leaves: HashMap<Name, Arc<Middleware>>,
     /// Chains that are being visited.
     open: HashMap<&'c Name, ()>,
 }
@@ -124,7 +164,7 @@ enum Step<'c> {
     Leave(&'c Name, &'c Declared<Declaration>, &'c Chain),
 }
 
-impl<'c> Compiler<'c, '_> {
+impl<'c> Compiler<'c> {
     /// Depth first with a stack of its own: chains may be nested as deeply as labels can say.
     fn visit(&mut self, root: &'c Name) {
         let mut steps = vec![Step::Enter(root)];
@@ -147,7 +187,7 @@ impl<'c> Compiler<'c, '_> {
         }
         if let Some(diagnostic) = &declared.quarantine {
             self.report.add(diagnostic.clone());
-            self.all.done.insert(name, Err(diagnostic.into()));
+            self.all.done.insert(name.clone(), Err(diagnostic.into()));
             return;
         }
         let Declaration::Chain(chain) = &declared.value else {
@@ -175,17 +215,16 @@ impl<'c> Compiler<'c, '_> {
     }
 
     fn leaf(&mut self, name: &Name, declared: &Declared<Declaration>) -> Result<Arc<Middleware>, Fault> {
-        let known = self.previous.and_then(|table| {
-            let same = table.config.middlewares.get(name).is_some_and(|before| before.value == declared.value);
-            table.middlewares.get(name).filter(|_| same)
-        });
+        let before = self.previous.config.middlewares.get(name);
+        let is_same = before.is_some_and(|before| std::ptr::eq(before, declared) || before.value == declared.value);
+        let known = self.previous.middlewares.get(name).filter(|_| is_same);
         let compiled = match known {
             Some(compiled) => Arc::clone(compiled),
             None => {
                 Arc::new(Middleware::compile(&declared.value).map_err(|text| Fault::new(Code::BadMiddleware, text))?)
             }
         };
-        self.all.leaves.insert(name.clone(), Arc::clone(&compiled));
+        self.leaves.insert(name.clone(), Arc::clone(&compiled));
         Ok(compiled)
     }
 
@@ -204,7 +243,7 @@ impl<'c> Compiler<'c, '_> {
             );
             self.report.add(found.fix(fault.fix(&declared.origin, "middlewares", &name.local, "chain.middlewares")));
         }
-        self.all.done.insert(name, outcome);
+        self.all.done.insert(name.clone(), outcome);
     }
 }
 

@@ -1,54 +1,60 @@
 //! Routers of equal priority that may take the same requests: their names decide, and that is said.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use seaway_config::model::Config;
-use seaway_config::{Code, Diagnostic, Name};
+use seaway_config::{Code, Diagnostic, Name, SharedMap};
 use seaway_rule::{Expr, Matcher};
 
-use crate::Route;
+use crate::table::RouterInfo;
+use crate::{EntryPointTable, Route};
 
-use super::report::{Report, line, option};
-use super::routers::Routers;
+use super::report::{line, option};
 
 /// Most names that one warning lists.
 const LISTED: usize = 5;
 
-/// Warns once for each set of routers. Only routers that are tried for the same host are compared, by the paths that
+/// A set of routers, and what is told of them.
+#[derive(Debug)]
+pub(super) struct Overlap {
+    pub(super) names: Vec<Name>,
+    pub(super) diagnostic: Diagnostic,
+}
+
+/// One warning for each set of routers. Only routers that are tried for the same host are compared, by the paths that
 /// they need.
-pub(super) fn warn(config: &Config, routers: &mut Routers, report: &mut Report) {
+pub(super) fn find(
+    config: &Config,
+    entry_points: &HashMap<Box<str>, Arc<EntryPointTable>>,
+    infos: &SharedMap<Name, RouterInfo>,
+) -> Vec<Overlap> {
     let mut sets = BTreeSet::new();
-    for table in routers.entry_points.values() {
-        for group in table.index.groups() {
+    for table in entry_points.values() {
+        for group in table.index.groups().filter(|group| group.len() > 1) {
             let routes: Vec<&Route> = group.iter().filter_map(|at| table.routes.get(*at as usize)).collect();
             for equals in routes.chunk_by(|a, b| a.priority == b.priority).filter(|equals| equals.len() > 1) {
                 sets.extend(overlapping(equals));
             }
         }
     }
-    for set in sets {
-        let names: Vec<Name> = set.iter().map(|name| Name::resolve(name, "")).collect();
-        let Some((first, declared)) = names.first().and_then(|first| config.routers.get_key_value(first)) else {
-            continue;
-        };
-        let listed: Vec<_> = names.iter().take(LISTED).map(Name::to_string).collect();
-        let more = names.len().saturating_sub(LISTED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let priority = routers.infos.get(first).map_or(0, |info| info.priority);
-        let text = format!(
-            "routers {}{more} have the same priority {priority} and may take the same requests",
-            listed.join(", ")
-        );
-        let fix = line(&declared.origin, "routers", &first.local, "priority", &priority.saturating_add(1).to_string());
-        let consequence = format!("they are tried in the order of their names, {first} first");
-        let origin = option(&declared.origin, "");
-        report.add(Diagnostic::warning(Code::EqualPriority, origin, text.clone(), consequence).fix(fix));
-        for name in &names {
-            if let Some(info) = routers.infos.get_mut(name) {
-                info.errors.push(text.clone());
-            }
-        }
-    }
+    sets.into_iter().filter_map(|set| overlap(&set, config, infos)).collect()
+}
+
+fn overlap(set: &[&str], config: &Config, infos: &SharedMap<Name, RouterInfo>) -> Option<Overlap> {
+    let names: Vec<Name> = set.iter().map(|name| Name::resolve(name, "")).collect();
+    let (first, declared) = config.routers.get_key_value(names.first()?)?;
+    let listed: Vec<_> = names.iter().take(LISTED).map(Name::to_string).collect();
+    let more = names.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let priority = infos.get(first).map_or(0, |info| info.priority);
+    let text =
+        format!("routers {}{more} have the same priority {priority} and may take the same requests", listed.join(", "));
+    let fix = line(&declared.origin, "routers", &first.local, "priority", &priority.saturating_add(1).to_string());
+    let consequence = format!("they are tried in the order of their names, {first} first");
+    let origin = option(&declared.origin, "");
+    let diagnostic = Diagnostic::warning(Code::EqualPriority, origin, text, consequence).fix(fix);
+    Some(Overlap { names, diagnostic })
 }
 
 /// Sets of at least two routes that may take the same path, as names in order.

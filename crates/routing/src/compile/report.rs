@@ -1,14 +1,14 @@
 //! What was found wrong, each thing once, and words that several findings share.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use seaway_config::{Code, Diagnostic, Origin};
 
-/// Collects diagnostics in the order in which they are found.
+/// Collects what is found wrong with one object, in that order.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     found: Vec<Diagnostic>,
-    seen: HashSet<(Code, Origin, String)>,
 }
 
 /// Why an object cannot be used.
@@ -61,14 +61,18 @@ impl From<&Diagnostic> for Fault {
 
 impl Report {
     pub(super) fn add(&mut self, diagnostic: Diagnostic) {
-        if self.seen.insert((diagnostic.code, diagnostic.origin.clone(), diagnostic.message.clone())) {
-            self.found.push(diagnostic);
-        }
+        self.found.push(diagnostic);
     }
 
     pub(super) fn finish(self) -> Box<[Diagnostic]> {
         self.found.into()
     }
+}
+
+/// Each finding once, in the order in which they come.
+pub(super) fn unique<'d>(found: impl Iterator<Item = &'d Diagnostic>) -> Arc<[Diagnostic]> {
+    let mut seen: HashSet<(Code, &Origin, &str)> = HashSet::new();
+    found.filter(|found| seen.insert((found.code, &found.origin, &found.message))).cloned().collect()
 }
 
 /// The label of one option of the object that `origin` declares: `traefik.http.routers.web` and `.service`. An object
@@ -111,11 +115,8 @@ mod tests {
 
     #[test]
     fn the_same_finding_is_told_once() {
-        let mut report = Report::default();
-        for _ in 0..3 {
-            report.add(Diagnostic::error(Code::BadRule, Origin::default(), "a", "b"));
-        }
-        report.add(Diagnostic::error(Code::BadRule, Origin::default(), "c", "b"));
-        assert_eq!(report.finish().len(), 2);
+        let found = ["a", "a", "c", "a"].map(|what| Diagnostic::error(Code::BadRule, Origin::default(), what, "b"));
+        let told = unique(found.iter());
+        assert_eq!(told.iter().map(|found| found.message.as_str()).collect::<Vec<_>>(), ["a", "c"]);
     }
 }

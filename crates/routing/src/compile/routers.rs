@@ -1,19 +1,20 @@
 //! Routers into routes, each on its entry points.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use seaway_config::model::{Config, Declared, Router};
 use seaway_config::suggest::nearest;
-use seaway_config::{Code, Diagnostic, Name};
+use seaway_config::{Code, Diagnostic, Name, SharedMap};
 use seaway_middleware::Middleware;
 
 use crate::matcher::Matcher;
 use crate::table::RouterInfo;
-use crate::{EntryPointTable, Route, RouteTarget, RoutingTable};
+use crate::{EntryPointTable, Route, RouteTarget, RoutingTable, Service};
 
 use super::CompileOptions;
-use super::middlewares::Middlewares;
+use super::middlewares::{Compiled, Middlewares};
+use super::overlap::{self, Overlap};
 use super::report::{Fault, Report, line, option};
 use super::services::Services;
 
@@ -23,82 +24,239 @@ const MAX_PRIORITY: i64 = i64::MAX - 1000;
 /// The internal services that routers may name.
 const INTERNAL: [&str; 3] = ["api", "dashboard", "ping"];
 
-/// What became of the routers.
-#[derive(Debug, Default)]
+/// What became of each configured router.
+pub(super) type RouterMap = SharedMap<Name, Outcome>;
+
+/// What became of one router.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// For the API, but for what the routers beside it give rise to.
+    info: RouterInfo,
+    /// Nothing for one that is not mounted.
+    draft: Option<Draft>,
+    diagnostics: Box<[Diagnostic]>,
+    /// The service that it names; a fault may depend on any of them.
+    service: Option<Name>,
+    /// It may use the service because of whose it is.
+    by_owner: bool,
+}
+
+/// A route before it is put on its entry points.
+#[derive(Debug)]
+struct Draft {
+    matcher: Matcher,
+    priority: i64,
+    chain: Box<[Arc<Middleware>]>,
+    target: Target,
+    access_log: bool,
+}
+
+#[derive(Debug)]
+enum Target {
+    Service(Name),
+    Internal(Box<str>),
+    Quarantined(Code),
+}
+
+/// The routers of this table, and whether what is told of them may differ from before.
+#[derive(Debug)]
 pub(super) struct Routers {
-    pub(super) entry_points: HashMap<Box<str>, EntryPointTable>,
-    pub(super) infos: BTreeMap<Name, RouterInfo>,
+    pub(super) entry_points: HashMap<Box<str>, Arc<EntryPointTable>>,
+    pub(super) infos: SharedMap<Name, RouterInfo>,
+    pub(super) map: RouterMap,
+    pub(super) overlaps: Arc<[Overlap]>,
+    pub(super) told: bool,
+}
+
+/// What was found wrong with all of them.
+pub(super) fn diagnostics(routers: &Routers) -> impl Iterator<Item = &Diagnostic> {
+    let own = routers.map.values().flat_map(|outcome| &outcome.diagnostics);
+    own.chain(routers.overlaps.iter().map(|overlap| &overlap.diagnostic))
 }
 
 pub(super) fn compile(
     config: &Config,
-    middlewares: &Middlewares<'_>,
-    services: &Services<'_>,
-    previous: Option<&RoutingTable>,
-    options: &CompileOptions,
-    report: &mut Report,
+    middlewares: &Compiled,
+    services: &Services,
+    previous: &RoutingTable,
+    options: &Arc<CompileOptions>,
 ) -> Routers {
-    let known = previous.iter().flat_map(|table| table.entry_points.values()).flat_map(|table| &table.routes);
-    let known = known.map(|route| (route.matcher.rule(), &route.matcher)).collect();
-    let compiler = Compiler { config, middlewares, services, options, known };
-    let mut routes: BTreeMap<&str, Vec<Route>> = options.entry_points.iter().map(|e| (&*e.name, Vec::new())).collect();
-    let mut infos = BTreeMap::new();
-    for (name, declared) in &config.routers {
-        let (info, route) = compiler.router(name, declared, report);
-        if let Some(route) = route {
-            for entry_point in &info.using {
-                if let Some(list) = routes.get_mut(&**entry_point) {
-                    list.push(route.route(name));
-                }
+    let compiler = Compiler { config, middlewares: &middlewares.all, services, options };
+    let memo = &previous.memo;
+    let mut map = memo.routers.clone();
+    let mut infos = previous.routers.clone();
+    let mut told = false;
+    let touched = to_be_made(config, middlewares, services, previous, options);
+    for name in &touched {
+        let before = memo.routers.get(name);
+        let after = config.routers.get(name).map(|declared| compiler.router(name, declared, before));
+        told |= [before, after.as_ref()].into_iter().flatten().any(|outcome| !outcome.diagnostics.is_empty());
+        match after {
+            Some(outcome) => {
+                infos.insert((*name).clone(), outcome.info.clone());
+                map.insert((*name).clone(), outcome);
+            }
+            None => {
+                infos.remove(name);
+                map.remove(name);
             }
         }
-        infos.insert(name.clone(), info);
     }
-    let entry_points = routes.into_iter().map(|(name, list)| (name.into(), EntryPointTable::new(list))).collect();
-    Routers { entry_points, infos }
+    let is_same = touched.is_empty() && !services.moved && Arc::ptr_eq(options, &memo.options);
+    if is_same {
+        let (entry_points, overlaps) = (previous.entry_points.clone(), Arc::clone(&memo.overlaps));
+        return Routers { entry_points, infos, map, overlaps, told };
+    }
+    let entry_points = mount(&map, &touched, services, previous, options);
+    let overlaps = overlap::find(config, &entry_points, &infos);
+    if !(overlaps.is_empty() && memo.overlaps.is_empty()) {
+        told = true;
+        let names = memo.overlaps.iter().chain(&overlaps).flat_map(|overlap| &overlap.names);
+        let names: BTreeSet<&Name> = names.collect();
+        let mut texts: HashMap<&Name, Vec<&String>> = HashMap::new();
+        for overlap in &overlaps {
+            overlap.names.iter().for_each(|name| texts.entry(name).or_default().push(&overlap.diagnostic.message));
+        }
+        for name in names {
+            let Some(outcome) = map.get(name) else { continue };
+            let mut info = outcome.info.clone();
+            info.errors.extend(texts.get(name).into_iter().flatten().map(|text| (*text).clone()));
+            if infos.get(name) != Some(&info) {
+                infos.insert(name.clone(), info);
+            }
+        }
+    }
+    Routers { entry_points, infos, map, overlaps: overlaps.into(), told }
 }
 
-/// A route before it is put on its entry points.
-struct Draft {
-    matcher: Matcher,
-    priority: i64,
-    chain: Vec<Arc<Middleware>>,
-    target: RouteTarget,
-    access_log: bool,
+/// Names of routers that are declared otherwise than before, or that lead to something else.
+fn to_be_made<'c>(
+    config: &'c Config,
+    middlewares: &Compiled,
+    services: &Services,
+    previous: &'c RoutingTable,
+    options: &Arc<CompileOptions>,
+) -> BTreeSet<&'c Name> {
+    if !Arc::ptr_eq(options, &previous.memo.options) {
+        return config.routers.keys().chain(previous.config.routers.keys()).collect();
+    }
+    let mut names: BTreeSet<&Name> =
+        config.routers.differences(&previous.config.routers).into_iter().map(|found| found.key).collect();
+    let services_declared_anew = !config.services.is_same(&previous.config.services);
+    if middlewares.changed.is_empty() && services.changed.is_empty() && !services_declared_anew {
+        return names;
+    }
+    let others = !middlewares.changed.is_empty() || !services.changed.is_empty();
+    for (name, declared) in &config.routers {
+        let Some(before) = previous.memo.routers.get(name) else { continue };
+        let touched = (before.by_owner && services_declared_anew)
+            || (others && !before.info.errors.is_empty())
+            || middlewares.touch(&declared.value.middlewares, &name.provider)
+            || before.service.as_ref().is_some_and(|service| services.changed.contains(service));
+        if touched {
+            names.insert(name);
+        }
+    }
+    names
+}
+
+/// Puts the routes on their entry points, those that are as before in the order that they have already.
+fn mount(
+    map: &RouterMap,
+    touched: &BTreeSet<&Name>,
+    services: &Services,
+    previous: &RoutingTable,
+    options: &CompileOptions,
+) -> HashMap<Box<str>, Arc<EntryPointTable>> {
+    let gone: HashSet<String> = touched.iter().map(ToString::to_string).collect();
+    let places = services.moved.then(|| places(&previous.services, &services.compiled));
+    let stays = |route: &&Route| !gone.contains(&*route.name);
+    let mut routes: HashMap<&str, Vec<Route>> = HashMap::new();
+    let mut news: HashSet<&str> = HashSet::new();
+    for entry_point in &options.entry_points {
+        let before = previous.entry_points.get(&entry_point.name);
+        let before = before.iter().flat_map(|table| &table.routes);
+        routes.insert(&entry_point.name, before.filter(stays).map(|route| moved(route, places.as_deref())).collect());
+    }
+    for name in touched {
+        let Some(outcome) = map.get(name) else { continue };
+        let Some(draft) = &outcome.draft else { continue };
+        let Some(target) = draft.target(services) else { continue };
+        for entry_point in &outcome.info.using {
+            if let Some(list) = routes.get_mut(&**entry_point) {
+                news.insert(&**entry_point);
+                list.push(draft.route(name, target.clone()));
+            }
+        }
+    }
+    let table = |(name, list): (&str, Vec<Route>)| {
+        let before = previous.entry_points.get(name);
+        let before = before.filter(|b| places.is_none() && !news.contains(name) && b.routes.len() == list.len());
+        (name.into(), before.map_or_else(|| Arc::new(EntryPointTable::new(list)), Arc::clone))
+    };
+    routes.into_iter().map(table).collect()
+}
+
+/// Where each service of the table before is now.
+fn places(before: &[Arc<Service>], after: &[Arc<Service>]) -> Vec<usize> {
+    let mut at = 0;
+    let place = |service: &Arc<Service>| {
+        while after.get(at).is_some_and(|other| other.name < service.name) {
+            at += 1;
+        }
+        at
+    };
+    before.iter().map(place).collect()
+}
+
+fn moved(route: &Route, places: Option<&[usize]>) -> Route {
+    let mut route = route.clone();
+    if let (RouteTarget::Service(place), Some(places)) = (&mut route.target, places) {
+        *place = places.get(*place).copied().unwrap_or(usize::MAX);
+    }
+    route
 }
 
 impl Draft {
-    fn route(&self, name: &Name) -> Route {
+    fn route(&self, name: &Name, target: RouteTarget) -> Route {
         Route {
             name: name.to_string().into(),
             priority: self.priority,
             matcher: self.matcher.clone(),
-            chain: self.chain.as_slice().into(),
-            target: self.target.clone(),
+            chain: self.chain.clone(),
+            target,
             access_log: self.access_log,
         }
     }
+
+    fn target(&self, services: &Services) -> Option<RouteTarget> {
+        Some(match &self.target {
+            Target::Service(name) => RouteTarget::Service(services.place(name)?),
+            Target::Internal(name) => RouteTarget::Internal(name.clone()),
+            Target::Quarantined(code) => RouteTarget::Quarantined(*code),
+        })
+    }
 }
 
-struct Compiler<'c, 'r> {
+struct Compiler<'c> {
     config: &'c Config,
-    middlewares: &'r Middlewares<'c>,
-    services: &'r Services<'c>,
-    options: &'r CompileOptions,
-    /// Rules that the table before has compiled, by their text.
-    known: HashMap<&'r str, &'r Matcher>,
+    middlewares: &'c Middlewares,
+    services: &'c Services,
+    options: &'c CompileOptions,
 }
 
-impl Compiler<'_, '_> {
-    fn router(&self, name: &Name, declared: &Declared<Router>, report: &mut Report) -> (RouterInfo, Option<Draft>) {
+impl Compiler<'_> {
+    fn router(&self, name: &Name, declared: &Declared<Router>, before: Option<&Outcome>) -> Outcome {
         let router = &declared.value;
+        let report = Report::default();
         let mut case = Case { name, declared, errors: Vec::new(), codes: Vec::new(), report, placed: true };
+        let known = before.and_then(|before| before.draft.as_ref()).map(|draft| &draft.matcher);
         if let Some(diagnostic) = &declared.quarantine {
             case.report.add(diagnostic.clone());
             case.note(diagnostic.into());
         }
-        let matcher = match self.known.get(&*router.rule) {
-            Some(matcher) => Some((*matcher).clone()),
+        let matcher = match known.filter(|known| known.rule() == router.rule) {
+            Some(matcher) => Some(matcher.clone()),
             // The quarantine says already why there is no rule.
             None if router.rule.is_empty() && declared.quarantine.is_some() => None,
             None => Matcher::new(&router.rule).map_err(|what| case.bad_rule(&what)).ok(),
@@ -116,7 +274,7 @@ impl Compiler<'_, '_> {
         };
         let target = match self.target(name, declared) {
             Ok((target, behind)) => {
-                chain.extend(behind);
+                chain.extend(behind.iter().map(Arc::clone));
                 Some(target)
             }
             Err(fault) => {
@@ -137,15 +295,17 @@ impl Compiler<'_, '_> {
         let draft = mounted.and_then(|matcher| {
             let (target, chain) = match quarantined {
                 // Nothing of the router is run: what answers is Seaway alone.
-                Some(code) => (RouteTarget::Quarantined(code), Vec::new()),
+                Some(code) => (Target::Quarantined(code), Vec::new()),
                 None => (target?, chain),
             };
-            Some(Draft { matcher, priority, chain, target, access_log })
+            Some(Draft { matcher, priority, chain: chain.into(), target, access_log })
         });
-        (info, draft)
+        let service = (!router.service.is_empty()).then(|| Name::resolve(&router.service, &name.provider));
+        let by_owner = service.as_ref().is_some_and(|service| &*service.provider == "internal");
+        Outcome { info, draft, diagnostics: case.report.finish(), service, by_owner }
     }
 
-    fn target(&self, name: &Name, declared: &Declared<Router>) -> Result<(RouteTarget, Vec<Arc<Middleware>>), Fault> {
+    fn target(&self, name: &Name, declared: &Declared<Router>) -> Result<(Target, &[Arc<Middleware>]), Fault> {
         let reference = &*declared.value.service;
         if reference.is_empty() && declared.quarantine.is_some() {
             // The quarantine says already why there is no service.
@@ -158,10 +318,10 @@ impl Compiler<'_, '_> {
         }
         let service = Name::resolve(reference, &name.provider);
         if &*service.provider == "internal" {
-            return self.internal(&service, name, declared).map(|target| (target, Vec::new()));
+            return self.internal(&service, name, declared).map(|target| (target, &[][..]));
         }
         match self.services.get(&service) {
-            Some(Ok(usable)) => Ok((RouteTarget::Service(usable.index), usable.chain.clone())),
+            Some(Ok(usable)) => Ok((Target::Service(service), &usable.chain)),
             Some(Err(fault)) => {
                 let text = format!("the service \"{service}\" cannot be used: {}", fault.text);
                 Err(Fault::new(Code::BrokenService, text))
@@ -182,7 +342,7 @@ impl Compiler<'_, '_> {
     }
 
     /// Seaway's own services are not for everyone who may write a label.
-    fn internal(&self, service: &Name, name: &Name, declared: &Declared<Router>) -> Result<RouteTarget, Fault> {
+    fn internal(&self, service: &Name, name: &Name, declared: &Declared<Router>) -> Result<Target, Fault> {
         let own = match &*service.local {
             "api" | "dashboard" => "api",
             "ping" => "ping",
@@ -193,7 +353,7 @@ impl Compiler<'_, '_> {
             }
         };
         if &*name.provider == "internal" || self.options.allow_internal || self.is_own(declared) {
-            return Ok(RouteTarget::Internal(own.into()));
+            return Ok(Target::Internal(own.into()));
         }
         let text = format!("the service \"{service}\" may be used by Seaway's own container only");
         Err(Fault::new(Code::InternalServiceRefused, text).line("--seaway.labels.allowinternal"))
@@ -216,18 +376,18 @@ impl Compiler<'_, '_> {
 }
 
 /// One router under way.
-struct Case<'a, 'r> {
+struct Case<'a> {
     name: &'a Name,
     declared: &'a Declared<Router>,
     errors: Vec<String>,
     /// Why it answers 503, the first reason first.
     codes: Vec<Code>,
-    report: &'r mut Report,
+    report: Report,
     /// Its rule is known, so its requests are.
     placed: bool,
 }
 
-impl Case<'_, '_> {
+impl Case<'_> {
     /// A reason that has been told elsewhere.
     fn note(&mut self, fault: Fault) {
         self.codes.push(fault.code);
@@ -269,7 +429,7 @@ impl Case<'_, '_> {
     }
 }
 
-fn entry_points(router: &Router, options: &CompileOptions, case: &mut Case<'_, '_>) -> Vec<Box<str>> {
+fn entry_points(router: &Router, options: &CompileOptions, case: &mut Case<'_>) -> Vec<Box<str>> {
     if router.entry_points.is_empty() {
         return options.entry_points.iter().filter(|known| known.default).map(|known| known.name.clone()).collect();
     }
@@ -316,7 +476,7 @@ fn meant_entry_points(router: &Router, options: &CompileOptions) -> String {
     meant.join(",")
 }
 
-fn priority(router: &Router, case: &mut Case<'_, '_>) -> i64 {
+fn priority(router: &Router, case: &mut Case<'_>) -> i64 {
     match router.priority {
         0 => i64::try_from(router.rule.len()).unwrap_or(MAX_PRIORITY),
         reserved if reserved > MAX_PRIORITY && &*case.name.provider != "internal" => {
@@ -328,7 +488,7 @@ fn priority(router: &Router, case: &mut Case<'_, '_>) -> i64 {
     }
 }
 
-fn tls_and_syntax(router: &Router, case: &mut Case<'_, '_>) {
+fn tls_and_syntax(router: &Router, case: &mut Case<'_>) {
     if router.tls.is_some() {
         let text = "TLS does not work yet, and a router that asks for it is never served in clear";
         case.quarantine(Fault::new(Code::TlsNotSupportedYet, text), "tls");

@@ -1,66 +1,178 @@
 //! Services by name, with their servers' states adopted and their positions taken over.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use http::HeaderValue;
 use seaway_config::model::{Config, Declared, LoadBalancer, Server as FoundServer, Service as FoundService};
-use seaway_config::{Code, Diagnostic, Name};
+use seaway_config::{Code, Diagnostic, Name, SharedMap};
 use seaway_middleware::Middleware;
 
 use crate::balancer::Balancer;
+use crate::state::is_plain;
 use crate::sticky::{StickyCookie, is_domain, is_same_site};
 use crate::{Millis, RoutingTable, Server, Service, StateRegistry};
 
-use super::middlewares::Middlewares;
+use super::middlewares::{Compiled, Middlewares};
 use super::report::{Fault, Report, option};
 
 /// What became of each configured service.
-#[derive(Debug, Default)]
-pub(super) struct Services<'c> {
-    pub(super) compiled: Vec<Service>,
-    by_name: HashMap<&'c Name, Result<Usable, Fault>>,
+pub(super) type ServiceMap = SharedMap<Name, Outcome>;
+
+/// What became of one service.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) usable: Result<Usable, Fault>,
+    diagnostics: Box<[Diagnostic]>,
+    /// Servers that have no flags keep none: see [`is_plain`].
+    plain: bool,
 }
 
 /// A service that routers may use.
 #[derive(Debug)]
 pub(super) struct Usable {
-    /// Its place in the table.
-    pub(super) index: usize,
+    service: Arc<Service>,
     /// Middlewares in front of it, after the router's.
-    pub(super) chain: Vec<Arc<Middleware>>,
+    pub(super) chain: Box<[Arc<Middleware>]>,
 }
 
-impl Services<'_> {
+/// The services of this table, and what distinguishes them from those of the one before.
+#[derive(Debug)]
+pub(super) struct Services {
+    pub(super) map: ServiceMap,
+    pub(super) compiled: Arc<[Arc<Service>]>,
+    /// Those that are something else to routers: new, gone, usable no more or again, behind other middlewares.
+    pub(super) changed: HashSet<Name>,
+    /// Some service has another place than before.
+    pub(super) moved: bool,
+    /// What is told of services may differ.
+    pub(super) told: bool,
+}
+
+impl Services {
     pub(super) fn get(&self, name: &Name) -> Option<&Result<Usable, Fault>> {
-        self.by_name.get(name)
+        self.map.get(name).map(|outcome| &outcome.usable)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
-        self.by_name.keys().copied()
+        self.map.keys()
+    }
+
+    /// Its place in the table.
+    pub(super) fn place(&self, name: &Name) -> Option<usize> {
+        self.compiled.binary_search_by(|service| service.name.cmp(name)).ok()
     }
 }
 
-pub(super) fn compile<'c>(
-    config: &'c Config,
-    middlewares: &Middlewares<'_>,
+/// What was found wrong with all of them.
+pub(super) fn diagnostics(map: &ServiceMap) -> impl Iterator<Item = &Diagnostic> {
+    map.values().flat_map(|outcome| &outcome.diagnostics)
+}
+
+pub(super) fn compile(
+    config: &Config,
+    middlewares: &Compiled,
     registry: &StateRegistry,
-    previous: Option<&RoutingTable>,
+    previous: &RoutingTable,
     now: Millis,
-    report: &mut Report,
-) -> Services<'c> {
-    let before: HashMap<_, _> = previous.iter().flat_map(|table| &table.services).map(|s| (&s.name, s)).collect();
-    let mut services = Services::default();
-    for (name, declared) in &config.services {
-        let usable = check(name, declared, middlewares, report).map(|(balancer, chain)| {
-            let index = services.compiled.len();
-            let before = before.get(name).copied();
-            services.compiled.push(service(name, declared, balancer, registry, before, now, report));
-            Usable { index, chain }
-        });
-        services.by_name.insert(name, usable);
+) -> Services {
+    let mut map = previous.memo.services.clone();
+    let (mut moved, mut told, mut touched) = (false, false, false);
+    let mut changed = HashSet::new();
+    for name in to_be_made(config, middlewares, previous) {
+        let before = previous.memo.services.get(name);
+        let after =
+            config.services.get(name).map(|declared| outcome(name, declared, middlewares, registry, before, now));
+        touched = true;
+        told |= [before, after.as_ref()].into_iter().flatten().any(|outcome| !outcome.diagnostics.is_empty());
+        moved |= is_usable(before) != is_usable(after.as_ref());
+        if !is_same_to_routers(before, after.as_ref()) {
+            changed.insert(name.clone());
+        }
+        match after {
+            Some(outcome) => map.insert(name.clone(), outcome),
+            None => drop(map.remove(name)),
+        }
     }
-    services
+    look_again(config, &map, registry, now);
+    let compiled = match touched {
+        true => {
+            map.values().filter_map(|outcome| outcome.usable.as_ref().ok()).map(|u| Arc::clone(&u.service)).collect()
+        }
+        false => Arc::clone(&previous.services),
+    };
+    Services { map, compiled, changed, moved, told }
+}
+
+/// Names of services that are declared otherwise than before, or whose middlewares are others, or that have counted so far
+/// that they have to begin anew.
+fn to_be_made<'c>(
+    config: &'c Config,
+    middlewares: &Compiled,
+    previous: &'c RoutingTable,
+) -> impl Iterator<Item = &'c Name> {
+    let declared = config.services.differences(&previous.config.services).into_iter().map(|found| found.key);
+    let mut behind = Vec::new();
+    if !middlewares.changed.is_empty() {
+        let touched = |(name, declared): &(&Name, &Declared<FoundService>)| {
+            let options = &declared.value.options;
+            let faulty = previous.memo.services.get(name).is_none_or(|before| before.usable.is_err());
+            !options.middlewares.is_empty() && (faulty || middlewares.touch(&options.middlewares, &name.provider))
+        };
+        behind.extend(config.services.iter().filter(touched).map(|(name, _)| name));
+    }
+    let worn = previous.services.iter().filter(|service| service.balancer.is_worn(&service.state));
+    let worn = worn.filter_map(|service| config.services.get_key_value(&service.name)).map(|(name, _)| name);
+    let all: BTreeSet<&Name> = declared.chain(behind).chain(worn).collect();
+    all.into_iter()
+}
+
+/// Applies what is known of servers to their states once more where that may change something: an event may have said
+/// otherwise since, and one that was told to end is taken back in time.
+fn look_again(config: &Config, map: &ServiceMap, registry: &StateRegistry, now: Millis) {
+    for (name, outcome) in map {
+        let Ok(usable) = &outcome.usable else { continue };
+        if outcome.plain && usable.service.servers.iter().all(|server| server.state.flags() == 0) {
+            continue;
+        }
+        for found in config.services.get(name).iter().flat_map(|declared| &declared.value.servers) {
+            registry.observe(&found.identity, &found.condition, now);
+        }
+    }
+}
+
+fn is_usable(outcome: Option<&Outcome>) -> bool {
+    outcome.is_some_and(|outcome| outcome.usable.is_ok())
+}
+
+fn is_same_to_routers(before: Option<&Outcome>, after: Option<&Outcome>) -> bool {
+    match (before.map(|it| &it.usable), after.map(|it| &it.usable)) {
+        (Some(Ok(before)), Some(Ok(after))) => {
+            let (before, after) = (&before.chain, &after.chain);
+            before.len() == after.len() && before.iter().zip(after).all(|(a, b)| Arc::ptr_eq(a, b))
+        }
+        (Some(Err(before)), Some(Err(after))) => before == after,
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn outcome(
+    name: &Name,
+    declared: &Declared<FoundService>,
+    middlewares: &Compiled,
+    registry: &StateRegistry,
+    before: Option<&Outcome>,
+    now: Millis,
+) -> Outcome {
+    let mut report = Report::default();
+    let before = before.and_then(|before| before.usable.as_ref().ok()).map(|before| &*before.service);
+    let usable = check(name, declared, &middlewares.all, &mut report).map(|(balancer, chain)| {
+        let service = service(name, declared, balancer, registry, before, now, &mut report);
+        Usable { service: Arc::new(service), chain: chain.into() }
+    });
+    let plain = declared.value.servers.iter().all(|found| is_plain(&found.condition));
+    Outcome { usable, diagnostics: report.finish(), plain }
 }
 
 type Checked<'c> = (&'c LoadBalancer, Vec<Arc<Middleware>>);
@@ -69,7 +181,7 @@ type Checked<'c> = (&'c LoadBalancer, Vec<Arc<Middleware>>);
 fn check<'c>(
     name: &Name,
     declared: &'c Declared<FoundService>,
-    middlewares: &Middlewares<'_>,
+    middlewares: &Middlewares,
     report: &mut Report,
 ) -> Result<Checked<'c>, Fault> {
     if let Some(diagnostic) = &declared.quarantine {

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod incremental;
+
 use std::time::{Duration, Instant};
 
 use seaway_config::model::{self, Chain, Config, Middleware, RouterTls, StripPrefix};

@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use seaway_config::Config;
 
@@ -41,7 +39,7 @@ fn rule() -> impl Strategy<Value = String> {
 }
 
 fn world(rules: &[(String, i64)]) -> World {
-    let routers: BTreeMap<_, _> = rules
+    let routers = rules
         .iter()
         .enumerate()
         .map(|(n, (rule, priority))| {
