@@ -5,6 +5,7 @@
 mod cli;
 mod control;
 mod internal;
+mod limits;
 mod logging;
 mod planes;
 mod privileges;

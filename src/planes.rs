@@ -20,6 +20,7 @@ use tokio::runtime::Handle as Runtime;
 
 use crate::control::Life;
 use crate::internal::Own;
+use crate::limits;
 
 /// How long an unused connection to a server is kept. Below the five seconds after which common application servers close
 /// theirs.
@@ -99,6 +100,7 @@ pub(crate) fn start(
     runtime.spawn(health::probe_new_servers(Arc::clone(&published), clock, dial, |_| {}));
 
     // 2 the data plane
+    let open_files = limits::raise_open_files();
     let own = Own::new(
         Arc::clone(&published),
         Arc::clone(&life),
@@ -118,6 +120,7 @@ pub(crate) fn start(
         response_header_timeout: timeouts.response_header_timeout,
         idle_upstream: timeouts.idle_conn_timeout.min(IDLE_UPSTREAM),
         max_idle_per_server: usize::try_from(options.servers_transport.max_idle_conns_per_host).unwrap_or(usize::MAX),
+        max_connections: limits::connections(options.seaway.max_connections, open_files, workers * bound.len()),
         hold_timeout: options.seaway.hold.timeout,
         hold_max: u32::try_from(options.seaway.hold.max).unwrap_or(u32::MAX),
         server_name: server_name(),

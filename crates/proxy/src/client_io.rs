@@ -8,17 +8,24 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use seaway_routing::Millis;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::listener::ClientTimes;
-use crate::worker::Clock;
 
 /// How much is read from a client that is being left.
 const LINGER_BYTES: usize = 64 * 1024;
 /// A connection that was accepted but has sent nothing yet when the end begins has been promised service: its request
 /// may be under way.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// A connection that was used less than this ago is not unused: its client may be about to send the next request.
+const UNUSED: u64 = 1000;
+
+/// "Since when?" of what began after the last look of the sweeper. The clock never reads it.
+const SINCE_NOW: u64 = 0;
+/// "Since when?" of what does not go on.
+const NOT_AT_ALL: u64 = u64::MAX;
 
 /// What a client connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +43,12 @@ pub(crate) enum Doing {
 }
 
 /// One client connection: its socket and what it is doing; shared by hyper, its exchanges and the worker's sweeper.
+///
+/// No request reads a clock for the sake of limits: what begins is only marked, the sweeper puts down the time when it
+/// comes by, and a limit runs from there. So none is shorter than it was set, and none longer than by two looks.
 #[derive(Debug)]
 pub(crate) struct ClientState {
     stream: RefCell<TcpStream>,
-    clock: Clock,
     times: ClientTimes,
     idle: Duration,
     doing: Cell<Doing>,
@@ -49,32 +58,37 @@ pub(crate) struct ClientState {
     flushed: Cell<bool>,
     /// A request has come.
     used: Cell<bool>,
-    /// When the present doing must be over; `u64::MAX` for never.
-    deadline: Cell<u64>,
-    /// When a blocked write must have made progress.
-    write_deadline: Cell<u64>,
+    /// When the present doing was seen first.
+    since: Cell<u64>,
+    /// How long it may go on, in milliseconds; zero for ever.
+    limit: Cell<u64>,
+    /// When a write was first seen to make no progress.
+    write_blocked: Cell<u64>,
     expired: Cell<bool>,
     /// No further request is waited for.
     draining: Cell<bool>,
+    /// The same, unless one comes all the same.
+    leaving: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl ClientState {
     /// For a connection that was just accepted.
-    pub(crate) fn new(stream: TcpStream, idle: Duration, times: ClientTimes, clock: Clock) -> Rc<Self> {
+    pub(crate) fn new(stream: TcpStream, idle: Duration, times: ClientTimes) -> Rc<Self> {
         let state = Self {
             stream: RefCell::new(stream),
-            clock,
             times,
             idle,
             doing: Cell::new(Doing::Idle),
             open_bodies: Cell::new(0),
             flushed: Cell::new(true),
             used: Cell::new(false),
-            deadline: Cell::new(u64::MAX),
-            write_deadline: Cell::new(u64::MAX),
+            since: Cell::new(SINCE_NOW),
+            limit: Cell::new(0),
+            write_blocked: Cell::new(NOT_AT_ALL),
             expired: Cell::new(false),
             draining: Cell::new(false),
+            leaving: Cell::new(false),
             waker: RefCell::new(None),
         };
         // The first byte of a new connection must come as soon as a head would have to.
@@ -115,24 +129,54 @@ impl ClientState {
     /// The connection becomes a tunnel.
     pub(crate) fn tunnel_begins(&self) {
         self.enter(Doing::Tunnel, Duration::ZERO);
-        self.write_deadline.set(u64::MAX);
+        self.write_blocked.set(NOT_AT_ALL);
     }
 
     /// Called by the sweeper: wakes the connection if one of its limits has passed.
-    pub(crate) fn sweep(&self) {
-        let now = self.clock.now().0;
-        if now >= self.deadline.get().min(self.write_deadline.get()) && !self.expired.replace(true) {
+    pub(crate) fn sweep(&self, now: Millis) {
+        let doing = has_passed(&self.since, self.limit.get(), now);
+        let writing = has_passed(&self.write_blocked, millis(self.times.write_stall), now);
+        if (doing || writing) && !self.expired.replace(true) {
             self.wake();
         }
     }
 
     /// Lets the connection end after what it is doing; an idle one ends now.
-    pub(crate) fn drain(&self) {
+    pub(crate) fn drain(&self, now: Millis) {
         self.draining.set(true);
         if !self.used.get() && self.doing.get() == Doing::Idle {
-            self.deadline.set(self.deadline.get().min(self.after(FIRST_REQUEST)));
+            let passed = self.since_when(now).map_or(0, |since| now.0.saturating_sub(since.0));
+            let left = self.limit.get().saturating_sub(passed).clamp(1, millis(FIRST_REQUEST));
+            self.since.set(now.0);
+            self.limit.set(left);
         }
         self.wake();
+    }
+
+    /// Since when nothing has happened on it; `None` when something does, did a moment ago, or it is leaving already.
+    pub(crate) fn unused_since(&self, now: Millis) -> Option<Millis> {
+        let unused =
+            self.doing.get() == Doing::Idle && self.flushed.get() && !self.leaving.get() && !self.draining.get();
+        self.since_when(now).filter(|since| unused && now.0.saturating_sub(since.0) >= UNUSED)
+    }
+
+    /// Ends the connection, unless a request comes before that is done.
+    pub(crate) fn leave(&self) {
+        self.leaving.set(true);
+        self.wake();
+    }
+
+    /// It is about to end although nothing is wrong with it.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
+    fn since_when(&self, now: Millis) -> Option<Millis> {
+        match self.since.get() {
+            NOT_AT_ALL => None,
+            SINCE_NOW => Some(now),
+            since => Some(Millis(since)),
+        }
     }
 
     /// Ends the connection so that the client can read what was sent last: our side is closed, and what the client
@@ -160,7 +204,8 @@ impl ClientState {
 
     /// Nothing is under way in either direction, and nothing more is waited for.
     fn is_over(&self) -> bool {
-        self.draining.get() && self.used.get() && self.doing.get() == Doing::Idle && self.flushed.get()
+        let told = self.leaving.get() || self.draining.get() && self.used.get();
+        told && self.doing.get() == Doing::Idle && self.flushed.get()
     }
 
     fn wake(&self) {
@@ -179,13 +224,28 @@ impl ClientState {
     /// A limit of zero means none.
     fn enter(&self, doing: Doing, limit: Duration) {
         self.doing.set(doing);
-        self.deadline.set(if limit.is_zero() { u64::MAX } else { self.after(limit) });
+        self.since.set(SINCE_NOW);
+        self.limit.set(millis(limit));
         self.expired.set(false);
     }
+}
 
-    fn after(&self, time: Duration) -> u64 {
-        self.clock.now().0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+/// True when what goes on since then has done so for longer than its limit. Puts down the time of what has only begun.
+fn has_passed(since: &Cell<u64>, limit: u64, now: Millis) -> bool {
+    match since.get() {
+        NOT_AT_ALL => false,
+        SINCE_NOW => {
+            since.set(now.0);
+            false
+        }
+        // Both are cut to whole milliseconds.
+        since => limit > 0 && now.0.saturating_sub(since) > limit,
     }
+}
+
+/// Whole milliseconds, of which the least is one: zero means no limit.
+fn millis(limit: Duration) -> u64 {
+    u64::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// A client's socket.
@@ -206,6 +266,7 @@ impl AsyncRead for ClientIo {
             }
             state.register(cx);
         } else if buf.filled().len() > before {
+            state.leaving.set(false);
             match state.doing.get() {
                 // Also when the limit passed a moment ago: a request that has arrived is served.
                 Doing::Idle => state.enter(Doing::Head, state.times.head),
@@ -262,12 +323,108 @@ impl ClientIo {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
                 state.register(cx);
-                if state.write_deadline.get() == u64::MAX {
-                    state.write_deadline.set(state.after(state.times.write_stall));
+                if state.write_blocked.get() == NOT_AT_ALL {
+                    state.write_blocked.set(SINCE_NOW);
                 }
             }
-            Poll::Ready(_) => state.write_deadline.set(u64::MAX),
+            Poll::Ready(_) => state.write_blocked.set(NOT_AT_ALL),
         }
         polled
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connection, and its other end.
+    async fn connection(times: ClientTimes, idle: Duration) -> (Rc<ClientState>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (ClientState::new(listener.accept().await.unwrap().0, idle, times), peer)
+    }
+
+    /// How long a limit that begins at `from` lasts, for a sweeper that comes by every 250 ms or a little later.
+    fn lasts(state: &ClientState, from: u64, begin: impl Fn()) -> u64 {
+        let mut begun = false;
+        for at in (0..).map(|n: u64| n * 250 + n % 7 + 1) {
+            if at > from && !std::mem::replace(&mut begun, true) {
+                begin();
+                state.expired.set(false);
+            }
+            state.sweep(Millis(at));
+            if begun && state.expired.get() {
+                return at - from;
+            }
+        }
+        u64::MAX
+    }
+
+    #[tokio::test]
+    async fn no_limit_is_shorter_than_it_was_set_and_none_much_longer() {
+        for limit in [1, 250, 300, 1000, 10_000] {
+            let idle = Duration::from_millis(limit);
+            let times = ClientTimes { write_stall: idle, ..ClientTimes::default() };
+            let (state, _peer) = connection(times, idle).await;
+            for from in [1000, 1100, 1249, 1250, 1251, 1499] {
+                let took = lasts(&state, from, || state.enter(Doing::Idle, idle));
+                assert!((limit..=limit + 520).contains(&took), "{limit} ms took {took} ms from {from}");
+                state.enter(Doing::Exchange, Duration::ZERO);
+                let took = lasts(&state, from, || state.write_blocked.set(SINCE_NOW));
+                assert!((limit..=limit + 520).contains(&took), "{limit} ms took {took} ms from {from}");
+                state.write_blocked.set(NOT_AT_ALL);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_no_limit_goes_on() {
+        let (state, _peer) = connection(ClientTimes::default(), Duration::ZERO).await;
+        state.enter(Doing::Idle, Duration::ZERO);
+        state.sweep(Millis(1));
+        state.sweep(Millis(u64::MAX / 2));
+        assert!(!state.expired.get());
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_has_a_moment_when_the_end_begins() {
+        let times = ClientTimes { head: Duration::from_millis(400), ..ClientTimes::default() };
+        for (head, over) in [(400, 400), (10_000, 1000)] {
+            let times = ClientTimes { head: Duration::from_millis(head), ..times };
+            let (state, _peer) = connection(times, Duration::from_secs(180)).await;
+            // Not looked at before.
+            state.drain(Millis(5000));
+            state.sweep(Millis(5000 + over));
+            assert!(!state.expired.get());
+            state.sweep(Millis(5001 + over));
+            assert!(state.expired.get());
+        }
+        let (state, _peer) = connection(times, Duration::from_secs(180)).await;
+        state.sweep(Millis(4700));
+        state.drain(Millis(5000));
+        state.sweep(Millis(5100));
+        assert!(!state.expired.get());
+        state.sweep(Millis(5101));
+        assert!(state.expired.get());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_comes_keeps_a_connection_that_was_to_leave() {
+        let (state, peer) = connection(ClientTimes::default(), Duration::from_secs(180)).await;
+        state.sweep(Millis(1000));
+        assert_eq!(state.unused_since(Millis(1999)), None);
+        assert_eq!(state.unused_since(Millis(2000)), Some(Millis(1000)));
+        state.leave();
+        assert!(state.is_over() && state.unused_since(Millis(2000)).is_none());
+        peer.try_write(b"GET").unwrap();
+        state.stream.borrow().readable().await.unwrap();
+        let mut io = ClientIo(Rc::clone(&state));
+        let mut room = [0; 8];
+        tokio::io::AsyncReadExt::read(&mut io, &mut room).await.unwrap();
+        assert!(!state.is_leaving() && !state.is_over());
+        assert_eq!(state.unused_since(Millis(9000)), None, "it reads a head");
     }
 }

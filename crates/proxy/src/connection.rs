@@ -17,8 +17,12 @@ use tokio::sync::watch;
 use crate::client_io::{ClientIo, ClientState};
 use crate::exchange;
 use crate::listener::{ClientTimes, EntryPoint, Listening, QUEUE, tune};
+use crate::spread::{Handed, Message, Open, Seat};
 use crate::tunnel::Tunnel;
 use crate::worker::{Stage, Worker};
+
+/// How often those look for room that wait for it.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What all exchanges of one client connection share.
 pub(crate) struct Connection {
@@ -54,10 +58,29 @@ pub(crate) async fn accept(
     };
     tokio::pin!(stop);
     loop {
-        tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = listener.accept() => take(&worker, &entry_point, times, accepted).await,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let open = tokio::select! {
+                    biased;
+                    open = room(&worker) => open,
+                    () = &mut stop => {
+                        spawn(&worker, &entry_point, times, stream, peer, worker.spread.open(worker.id));
+                        break;
+                    }
+                };
+                settle(&worker, &entry_point, times, stream, peer, open);
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                // No descriptors or no memory: a moment of rest lets running exchanges give some back.
+                tracing::warn!(entry_point = %entry_point.name, %error, "cannot accept; trying again");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
     }
     // The runtime only knows of connections that it was told of before; the kernel knows of all.
@@ -68,7 +91,7 @@ pub(crate) async fn accept(
                 if stream.set_nonblocking(true).is_ok()
                     && let Ok(stream) = TcpStream::from_std(stream)
                 {
-                    spawn(&worker, &entry_point, times, stream, peer);
+                    spawn(&worker, &entry_point, times, stream, peer, worker.spread.open(worker.id));
                 }
             }
             Err(error) if is_about_one_connection(&error) => {}
@@ -77,20 +100,73 @@ pub(crate) async fn accept(
     }
 }
 
-async fn take(
+/// Takes what other workers hand over, until the end begins. What was sent by then is served; from then on whoever accepts
+/// a connection serves it.
+pub(crate) async fn take_over(worker: Rc<Worker>, mut seat: Seat, mut stopped: watch::Receiver<Stage>) {
+    seat.take();
+    loop {
+        tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stage| *stage >= Stage::Draining) => break,
+            message = seat.next() => match message {
+                Some(message) => receive(&worker, message),
+                None => break,
+            }
+        }
+    }
+    seat.close();
+    while let Some(message) = seat.next().await {
+        receive(&worker, message);
+    }
+}
+
+fn receive(worker: &Rc<Worker>, message: Message) {
+    match message {
+        Message::Connection(Handed { stream, peer, entry_point, times, open }) => {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                spawn(worker, &entry_point, times, stream, peer, open);
+            }
+        }
+        Message::MakeRoom => {
+            worker.make_room();
+        }
+    }
+}
+
+/// A place for a connection that was accepted here. Where there is none, connections end that nobody uses, and what waits
+/// does so in the kernel's queue.
+async fn room(worker: &Rc<Worker>) -> Open {
+    loop {
+        if let Some(open) = worker.spread.place(worker.id) {
+            return open;
+        }
+        worker.spread.note_full();
+        if !worker.make_room() {
+            worker.spread.ask_for_room(worker.id);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Serves the connection here or hands it to the worker that it is counted for.
+fn settle(
     worker: &Rc<Worker>,
     entry_point: &Arc<EntryPoint>,
     times: ClientTimes,
-    accepted: std::io::Result<(TcpStream, SocketAddr)>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    open: Open,
 ) {
-    match accepted {
-        Ok((stream, peer)) => spawn(worker, entry_point, times, stream, peer),
-        Err(error) if is_about_one_connection(&error) => {}
-        Err(error) => {
-            // No descriptors or no memory: a moment of rest lets running exchanges give some back.
-            tracing::warn!(entry_point = %entry_point.name, %error, "cannot accept; trying again");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    if open.worker() == worker.id {
+        return spawn(worker, entry_point, times, stream, peer, open);
+    }
+    let Ok(stream) = stream.into_std() else { return };
+    let handed = Handed { stream, peer, entry_point: Arc::clone(entry_point), times, open };
+    // That worker may have ended meanwhile.
+    if let Err(Handed { stream, .. }) = worker.spread.hand_over(handed)
+        && let Ok(stream) = TcpStream::from_std(stream)
+    {
+        spawn(worker, entry_point, times, stream, peer, worker.spread.open(worker.id));
     }
 }
 
@@ -99,9 +175,16 @@ fn is_about_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | TimedOut)
 }
 
-fn spawn(worker: &Rc<Worker>, entry_point: &Arc<EntryPoint>, times: ClientTimes, stream: TcpStream, peer: SocketAddr) {
+fn spawn(
+    worker: &Rc<Worker>,
+    entry_point: &Arc<EntryPoint>,
+    times: ClientTimes,
+    stream: TcpStream,
+    peer: SocketAddr,
+    open: Open,
+) {
     tune(&stream);
-    let client = ClientState::new(stream, entry_point.idle_timeout, times, worker.clock);
+    let client = ClientState::new(stream, entry_point.idle_timeout, times);
     let address = canonical_peer(peer);
     let connection = Rc::new(Connection {
         worker: Rc::clone(worker),
@@ -123,7 +206,7 @@ fn spawn(worker: &Rc<Worker>, entry_point: &Arc<EntryPoint>, times: ClientTimes,
         client,
         tunnel: RefCell::new(None),
     });
-    let registered = worker.register(&connection.client);
+    let registered = worker.register(&connection.client, open);
     tokio::task::spawn_local(async move {
         let _registered = registered;
         serve(&connection).await;

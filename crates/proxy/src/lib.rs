@@ -6,6 +6,7 @@
 
 mod body;
 mod client_io;
+mod clients;
 mod connection;
 mod error;
 mod exchange;
@@ -18,6 +19,7 @@ mod listener;
 mod record;
 mod response;
 mod retry;
+mod spread;
 mod tunnel;
 mod upstream;
 mod worker;

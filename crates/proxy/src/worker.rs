@@ -1,7 +1,6 @@
 //! Workers: one thread for each core, and the handle that starts and stops them all.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,15 +14,23 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
 use crate::client_io::ClientState;
+use crate::clients::Clients;
 use crate::connection;
 use crate::hold::HoldLimits;
 use crate::internal::Internal;
 use crate::listener::{Bound, Listening};
 use crate::retry::Budget;
+use crate::spread::{Open, Seat, Spread};
 use crate::upstream::pool::Pool;
 
-/// How often limits are checked and old connections are closed.
-const SWEEP: Duration = Duration::from_millis(500);
+/// How often limits are checked.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// With every so many looks at the limits, old connections to servers are closed.
+const POOL_SWEEP: u32 = 2;
+
+/// So many connections can be looked at for each new one.
+const LOOK_AT_ALL: usize = 4096;
 
 /// A monotonic clock; both planes read the same one.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +74,8 @@ pub struct ProxyOptions {
     pub hold_timeout: Duration,
     /// Most requests that wait for one service at one time.
     pub hold_max: u32,
+    /// Most client connections at one time, over all workers.
+    pub max_connections: usize,
     /// This machine's name, for `X-Forwarded-Server`.
     pub server_name: HeaderValue,
 }
@@ -92,25 +101,28 @@ pub(crate) struct Worker {
     pub(crate) pool: RefCell<Pool>,
     pub(crate) budget: RefCell<Budget>,
     pub(crate) hold: HoldLimits,
+    pub(crate) spread: Arc<Spread>,
     /// A copy: a shared one would have a reference count that all workers write to with each request.
     pub(crate) server_name: HeaderValue,
     lane: RefCell<Option<Lane>>,
     flush_scheduled: Cell<bool>,
     table: RefCell<Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>>,
     snapshot: RefCell<Rc<Snapshot>>,
-    clients: RefCell<HashMap<u64, Rc<ClientState>>>,
-    next_client: Cell<u64>,
+    clients: Clients,
+    /// What looking for unused connections came to, until it is worth looking again.
+    room_found: Cell<Option<bool>>,
     draining: Cell<bool>,
     requests: Cell<u64>,
 }
 
 impl Worker {
-    fn new(id: usize, workers: usize, options: Arc<ProxyOptions>, lane: Option<Lane>) -> Rc<Self> {
+    fn new(seat: &Seat, workers: usize, options: Arc<ProxyOptions>, lane: Option<Lane>) -> Rc<Self> {
         let mut table = Cache::new(options.published.cell());
         let snapshot = Rc::new(Snapshot { table: Arc::clone(table.load()) });
         let most = (options.max_idle_per_server / workers.max(1)).max(2);
         Rc::new(Self {
-            id,
+            id: seat.worker,
+            spread: Arc::clone(&seat.spread),
             clock: options.clock,
             pool: RefCell::new(Pool::new(options.idle_upstream, most)),
             budget: RefCell::new(Budget::new()),
@@ -121,8 +133,8 @@ impl Worker {
             flush_scheduled: Cell::new(false),
             table: RefCell::new(table),
             snapshot: RefCell::new(snapshot),
-            clients: RefCell::default(),
-            next_client: Cell::new(0),
+            clients: Clients::default(),
+            room_found: Cell::new(None),
             draining: Cell::new(false),
             requests: Cell::new(0),
             options,
@@ -153,11 +165,22 @@ impl Worker {
     }
 
     /// Puts a client connection on the sweeper's list until what is returned is dropped.
-    pub(crate) fn register(self: &Rc<Self>, client: &Rc<ClientState>) -> Registered {
-        let number = self.next_client.get();
-        self.next_client.set(number + 1);
-        self.clients.borrow_mut().insert(number, Rc::clone(client));
-        Registered { worker: Rc::clone(self), number }
+    pub(crate) fn register(self: &Rc<Self>, client: &Rc<ClientState>, open: Open) -> Registered {
+        Registered { worker: Rc::clone(self), number: self.clients.add(client), _open: open }
+    }
+
+    /// Lets connections end that nobody uses, if there are any; true when some are about to end.
+    pub(crate) fn make_room(&self) -> bool {
+        if let Some(found) = self.room_found.get() {
+            return found;
+        }
+        let (told, found) = self.clients.make_room(self.clock.now());
+        self.spread.note_closed(told);
+        // Looking again would find nothing before the sweeper comes by, or take long.
+        if !found || self.clients.len() > LOOK_AT_ALL {
+            self.room_found.set(Some(found));
+        }
+        found
     }
 
     /// Writes to this worker's lane of the access log, if there is one, and sees to it that the line is out soon.
@@ -183,11 +206,19 @@ impl Worker {
         }
     }
 
-    fn sweep(&self) {
-        let now = self.clock.now();
-        for client in self.clients.borrow().values() {
-            client.sweep();
+    async fn sweep(&self) {
+        let mut more = Some(0);
+        while let Some(from) = more {
+            more = self.clients.sweep(from, self.clock.now());
+            // Whoever has a request waits for no more than a part of them.
+            tokio::task::yield_now().await;
         }
+        self.spread.note_room();
+        self.room_found.set(None);
+    }
+
+    fn sweep_pool(&self) {
+        let now = self.clock.now();
         let snapshot = self.snapshot();
         let wanted: std::collections::HashSet<u64> =
             snapshot.table.services.iter().flat_map(|s| s.servers.iter().map(|server| server.state.id())).collect();
@@ -196,21 +227,20 @@ impl Worker {
 
     fn start_draining(&self) {
         self.draining.set(true);
-        for client in self.clients.borrow().values() {
-            client.drain();
-        }
+        self.clients.drain(self.clock.now());
     }
 }
 
 /// A client connection's place on the sweeper's list; given up however its task ends, by a panic too.
 pub(crate) struct Registered {
     worker: Rc<Worker>,
-    number: u64,
+    number: usize,
+    _open: Open,
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.worker.clients.borrow_mut().remove(&self.number);
+        self.worker.clients.remove(self.number);
     }
 }
 
@@ -246,14 +276,16 @@ impl Proxy {
                 share.push(Listening { entry_point: Arc::clone(&entry_point), times, socket });
             }
         }
+        let seats = Spread::seats(workers, options.max_connections);
         let options = Arc::new(options);
         let (stop, stopped) = watch::channel(Stage::Running);
         let mut threads = Vec::new();
-        for (id, (share, lane)) in shares.into_iter().zip(lanes).enumerate() {
+        for ((share, lane), seat) in shares.into_iter().zip(lanes).zip(seats) {
             let (options, stopped) = (Arc::clone(&options), stopped.clone());
+            let id = seat.worker;
             threads.push(std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
                 match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-                    Ok(runtime) => runtime.block_on(run(id, workers, options, lane, share, stopped)),
+                    Ok(runtime) => runtime.block_on(run(seat, workers, options, lane, share, stopped)),
                     Err(error) => {
                         tracing::error!(worker = id, %error, "a worker could not start");
                         0
@@ -297,26 +329,34 @@ impl Proxy {
 }
 
 async fn run(
-    id: usize,
+    seat: Seat,
     workers: usize,
     options: Arc<ProxyOptions>,
     lane: Option<Lane>,
     listeners: Vec<Listening>,
     mut stopped: watch::Receiver<Stage>,
 ) -> u64 {
-    let worker = Worker::new(id, workers, options, lane);
+    let worker = Worker::new(&seat, workers, options, lane);
     let grace = listeners.iter().fold(Duration::ZERO, |longest, l| longest.max(l.entry_point.grace));
-    let accepting: Vec<_> = listeners
-        .into_iter()
-        .map(|listening| tokio::task::spawn_local(connection::accept(Rc::clone(&worker), listening, stopped.clone())))
-        .collect();
+    let mut accepting =
+        vec![tokio::task::spawn_local(connection::take_over(Rc::clone(&worker), seat, stopped.clone()))];
+    accepting.extend(
+        listeners.into_iter().map(|listening| {
+            tokio::task::spawn_local(connection::accept(Rc::clone(&worker), listening, stopped.clone()))
+        }),
+    );
     let sweeper = Rc::clone(&worker);
     let sweeping = tokio::task::spawn_local(async move {
         let mut ticks = tokio::time::interval(SWEEP);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look = 0_u32;
         loop {
             ticks.tick().await;
-            sweeper.sweep();
+            sweeper.sweep().await;
+            look = look.wrapping_add(1);
+            if look.is_multiple_of(POOL_SWEEP) {
+                sweeper.sweep_pool();
+            }
         }
     });
     // The sender lives as long as the handle; a handle that is gone means that there is nobody left to serve.
@@ -326,7 +366,7 @@ async fn run(
     }
     worker.start_draining();
     let drained = async {
-        while !worker.clients.borrow().is_empty() {
+        while worker.clients.len() > 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
@@ -337,5 +377,5 @@ async fn run(
     }
     sweeping.abort();
     worker.flush();
-    worker.clients.borrow().len() as u64
+    worker.clients.len() as u64
 }

@@ -33,6 +33,7 @@ pub(crate) struct Setup {
     pub(crate) dial_timeout: Duration,
     pub(crate) response_header_timeout: Duration,
     pub(crate) max_idle_per_server: usize,
+    pub(crate) max_connections: usize,
     /// Runs the prober that makes servers ready.
     pub(crate) prober: bool,
 }
@@ -60,6 +61,7 @@ impl Setup {
             dial_timeout: Duration::from_secs(1),
             response_header_timeout: Duration::ZERO,
             max_idle_per_server: 200,
+            max_connections: usize::MAX,
             prober: false,
         }
     }
@@ -130,6 +132,7 @@ impl Setup {
             response_header_timeout: self.response_header_timeout,
             idle_upstream: Duration::from_secs(55),
             max_idle_per_server: self.max_idle_per_server,
+            max_connections: self.max_connections,
             hold_timeout: self.hold,
             hold_max: self.hold_max,
             server_name: HeaderValue::from_static("edge"),

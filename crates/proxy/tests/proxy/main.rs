@@ -19,5 +19,6 @@ mod middlewares;
 mod readiness;
 mod responses;
 mod retry;
+mod spread;
 mod sticky;
 mod upgrade;
