@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use seaway_head::forwarded::canonical_peer;
 use seaway_head::{Forwarding, Judge};
+use seaway_telemetry::metrics::OpenConnection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -33,6 +34,8 @@ pub(crate) struct Connection {
     pub(crate) forwarding: Forwarding,
     pub(crate) judge: RefCell<Judge>,
     pub(crate) client: Rc<ClientState>,
+    /// Its place among the connections that are counted as open.
+    pub(crate) open: Option<OpenConnection>,
     /// What the connection becomes once hyper has sent its 101.
     pub(crate) tunnel: RefCell<Option<Tunnel>>,
 }
@@ -204,6 +207,7 @@ fn spawn(
             false,
         )),
         client,
+        open: worker.metrics.as_ref().map(|metrics| metrics.open(&metrics.entry_point(&entry_point.name))),
         tunnel: RefCell::new(None),
     });
     let registered = worker.register(&connection.client, open);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE};
 use http::{Request, Response, StatusCode, request, response};
 use hyper::body::{Body as _, Incoming};
+use hyper::ext::ReasonPhrase;
 use seaway_head::{Judged, RequestHead, ResponseHead, hop};
 use seaway_middleware::{Flow, Middleware};
 use seaway_routing::{Route, RouteTarget};
@@ -16,11 +17,12 @@ use crate::connection::Connection;
 use crate::error::{ClientLeft, ProxyError, Side};
 use crate::forward::{self, Forwarded, Outgoing};
 use crate::internal::InternalRequest;
+use crate::metrics;
 use crate::record::{RoutePlace, Trail};
 use crate::response::{Flight, ResponseBody, bare, drop_framing, plain};
 use crate::retry::is_idempotent;
 use crate::tunnel::Tunnel;
-use crate::upstream::pool::Lease;
+use crate::upstream::link::Lease;
 
 /// What a client is answered, before the flight is tied to the body.
 struct Answer {
@@ -31,8 +33,8 @@ struct Answer {
 enum Content {
     /// Made here.
     Local(Bytes),
-    /// From a server.
-    Upstream(Incoming),
+    /// From a server, over the connection that the flight holds.
+    Upstream,
     /// Granted by a server, with the token that was asked for: bytes from now on.
     Tunnel(Box<(Lease, HeaderValue)>),
 }
@@ -66,6 +68,9 @@ async fn exchange(
             return Ok(finish(flight, Answer::local(refused(refusal.status)), close));
         }
     };
+    if connection.open.is_some() {
+        flight.trail.protocol = metrics::protocol(&head.method, &head.headers, upgrade.as_ref());
+    }
     // 2 hop-by-hop headers go before Seaway's own come, so that no client can name ours away
     hop::strip_request(&mut head.headers);
     connection.forwarding.prepare(&mut head.headers, upgrade.is_some());
@@ -103,6 +108,7 @@ async fn exchange(
                 }
                 RouteTarget::Internal(service) => {
                     flight.trail.logged &= connection.worker.options.log_internals;
+                    flight.trail.counted &= connection.worker.options.count_internals;
                     let request = InternalRequest {
                         service: service.clone(),
                         method: head.method.clone(),
@@ -115,6 +121,7 @@ async fn exchange(
                     let source = (!incoming.is_end_stream())
                         .then(|| Source::new(incoming, &connection.client, connection.entry_point.read_timeout));
                     flight.hold_source(source.clone());
+                    flight.trail.forwarded = true;
                     let idempotent = is_idempotent(&head.method);
                     let outgoing = Outgoing { head, source, upgrade, idempotent };
                     match forward::forward(&connection, &mut flight, &snapshot, *service, outgoing).await {
@@ -165,15 +172,20 @@ impl Answer {
 
     fn upstream(flight: &mut Flight, forwarded: Forwarded) -> Self {
         let Forwarded { response, lease, set_cookie, upgrade } = forwarded;
-        let (mut head, incoming) = response.into_parts();
-        flight.trail.origin_status = Some(head.status);
+        flight.trail.origin_status = Some(response.status);
+        let (mut head, ()) = Response::new(()).into_parts();
+        head.status = response.status;
+        head.headers = response.headers;
+        if let Some(reason) = response.reason.and_then(|reason| ReasonPhrase::try_from(reason).ok()) {
+            head.extensions.insert(reason);
+        }
         hop::strip_response(&mut head.headers);
         add_cookie(&mut head.headers, set_cookie);
         let content = match upgrade {
             Some(token) => Content::Tunnel(Box::new((lease, token))),
             None => {
                 flight.hold_lease(lease);
-                Content::Upstream(incoming)
+                Content::Upstream
             }
         };
         Self { head, content }
@@ -202,7 +214,7 @@ fn finish(mut flight: Flight, answer: Answer, close: bool) -> Response<ResponseB
             let data = (!data.is_empty()).then_some(data);
             ResponseBody::Fixed { data, flight: Some(Box::new(flight)) }
         }
-        Content::Upstream(incoming) => ResponseBody::Upstream { incoming, flight: Some(Box::new(flight)) },
+        Content::Upstream => ResponseBody::Upstream { flight: Some(Box::new(flight)), cut: false },
         Content::Tunnel(granted) => {
             let (lease, token) = *granted;
             drop_framing(&mut head.headers);

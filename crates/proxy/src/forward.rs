@@ -1,12 +1,11 @@
 //! Sending a request to a server of its service: picked, connected, sent, and sent again where that is safe.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
-use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri, Version};
-use hyper::body::Incoming;
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::StatusCode;
 use seaway_head::{RequestHead, upgrade};
 use seaway_routing::balancer::{Pick, Tried, Want};
 use seaway_routing::state::flag;
@@ -15,13 +14,13 @@ use seaway_routing::{Moved, Server, Service, Verdict};
 use crate::body::{RequestBody, Source};
 use crate::connection::Connection;
 use crate::error::{ProxyError, Side};
-use crate::framing;
 use crate::hold::Place;
+use crate::http1::response::Head;
 use crate::record::ServerPlace;
 use crate::response::Flight;
 use crate::retry::Broke;
 use crate::upstream::connect::connect;
-use crate::upstream::pool::Lease;
+use crate::upstream::link::{Lease, NoHead};
 use crate::worker::Snapshot;
 
 /// How long a service is remembered to have had a ready server: requests wait for it to come back.
@@ -40,7 +39,7 @@ pub(crate) struct Outgoing {
 
 /// A response that came.
 pub(crate) struct Forwarded {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Head,
     pub(crate) lease: Lease,
     pub(crate) set_cookie: Option<HeaderValue>,
     /// The token of the upgrade that was granted.
@@ -63,7 +62,7 @@ impl Failed {
 
 /// What one attempt came to.
 enum Attempt {
-    Answered(Response<Incoming>, Lease),
+    Answered(Head, Lease),
     /// The connection could not be made.
     NotConnected(ProxyError),
     /// The server never had a byte of the request.
@@ -138,19 +137,15 @@ pub(crate) async fn forward(
         flight.enter_server(ServerPlace { snapshot: Rc::clone(&snapshot), service: place, server: picked.index });
         let sticky = service.sticky.as_ref().filter(|_| picked.set_cookie);
         let set_cookie = sticky.map(|cookie| cookie.set_cookie(picked.index).clone());
-        let Some(request) = outgoing.request(service, server) else {
+        let Some(body) = outgoing.body().filter(|_| is_sendable(&server.base_path)) else {
             return Err(Failed::new(ProxyError::BadResponse));
         };
         let id = server.state.id();
         flight.trail.sent = Some(Instant::now());
         let fresh = outgoing.upgrade.is_some() || stale == Some(id);
-        match send(connection, server, request, &outgoing, fresh, !repeatable).await {
-            Attempt::Answered(mut response, mut lease) => {
-                let checked = framing::check(&outgoing.head.method, &mut response).and_then(|reusable| {
-                    lease.spoiled |= !reusable;
-                    granted(outgoing.upgrade.take(), &response)
-                });
-                return match checked {
+        match send(connection, service, server, body, &outgoing, fresh, !repeatable).await {
+            Attempt::Answered(response, lease) => {
+                return match granted(outgoing.upgrade.take(), &response) {
                     Ok(upgrade) => Ok(Forwarded { response, lease, set_cookie, upgrade }),
                     Err(error) => Err(Failed { error, lost: true, set_cookie }),
                 };
@@ -195,8 +190,9 @@ pub(crate) async fn forward(
 /// One attempt on one server.
 async fn send(
     connection: &Rc<Connection>,
+    service: &Service,
     server: &Server,
-    request: Request<RequestBody>,
+    body: RequestBody,
     outgoing: &Outgoing,
     fresh: bool,
     proven: bool,
@@ -212,33 +208,31 @@ async fn send(
             Err(error) => return Attempt::NotConnected(error),
         },
     };
-    lease.wire.begin();
-    let answer = lease.sender.try_send_request(request);
-    let mut failure = match outgoing.head_in_time(options.response_header_timeout, answer).await {
-        Some(Ok(response)) => return Attempt::Answered(response, lease),
+    lease.begin(|out| outgoing.encode(service, server, out), body, outgoing.is_chunked());
+    let (mut headers, mut interim) = (HeaderMap::new(), 0);
+    let method = &outgoing.head.method;
+    let answer = poll_fn(|cx| lease.poll_head(cx, method, &mut headers, &mut interim));
+    let failure = match outgoing.head_in_time(options.response_header_timeout, answer).await {
+        Some(Ok(head)) => return Attempt::Answered(head, lease),
         Some(Err(failure)) => failure,
         None => return Attempt::Final(ProxyError::ResponseTimeout),
     };
     if let Some(fault) = outgoing.source.as_ref().and_then(|source| source.fault()) {
         return Attempt::Final(fault);
     }
-    let (pooled, wire) = (!lease.fresh, &lease.wire);
-    let unsent = failure.take_message().is_some();
-    let error = failure.into_error();
-    let kind = if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
-        ProxyError::BadResponse
-    } else if wire.was_reset() {
-        ProxyError::UpstreamReset
-    } else {
-        ProxyError::UpstreamClosed
+    let error = match failure {
+        NoHead::Bad => ProxyError::BadResponse,
+        NoHead::Client | NoHead::Ended if lease.was_reset() => ProxyError::UpstreamReset,
+        NoHead::Client | NoHead::Ended => ProxyError::UpstreamClosed,
     };
-    if unsent || wire.never_reached() {
-        return Attempt::Unreached { pooled, error: kind };
+    let pooled = !lease.fresh;
+    if lease.never_reached() {
+        return Attempt::Unreached { pooled, error };
     }
-    if kind == ProxyError::BadResponse {
-        return Attempt::Final(kind);
+    if error == ProxyError::BadResponse {
+        return Attempt::Final(error);
     }
-    Attempt::Broken { pooled, answered: wire.answered(), error: kind }
+    Attempt::Broken { pooled, answered: lease.answered(), error }
 }
 
 /// A new connection. Only so many are made to one server at one time: when a service comes back, everybody who waited
@@ -262,15 +256,15 @@ async fn fresh_lease(
     }
     match pooled {
         Some(lease) => Ok(lease),
-        None => connect(&server.address, id, worker.options.dial_timeout).await,
+        None => connect(&server.address, id, worker.options.dial_timeout, &worker.scratch).await,
     }
 }
 
 /// The upgrade that this response grants. A 101 that was not asked for, or for something else, is an error.
-fn granted(asked: Option<HeaderValue>, response: &Response<Incoming>) -> Result<Option<HeaderValue>, ProxyError> {
+fn granted(asked: Option<HeaderValue>, response: &Head) -> Result<Option<HeaderValue>, ProxyError> {
     match asked {
-        _ if response.status() != StatusCode::SWITCHING_PROTOCOLS => Ok(None),
-        Some(token) if upgrade::granted(&token, response.headers()) => Ok(Some(token)),
+        _ if response.status != StatusCode::SWITCHING_PROTOCOLS => Ok(None),
+        Some(token) if upgrade::granted(&token, &response.headers) => Ok(Some(token)),
         _ => Err(ProxyError::BadUpgrade),
     }
 }
@@ -345,38 +339,56 @@ impl Outgoing {
         self.source.as_ref().is_none_or(|source| source.is_whole())
     }
 
-    /// The request as the server gets it: rebuilt from the judged head. `None` if the body cannot be sent any more, or
-    /// the server's base path makes no target.
-    fn request(&self, service: &Service, server: &Server) -> Option<Request<RequestBody>> {
-        let body = match &self.source {
-            None => RequestBody::Empty,
-            Some(source) => source.attempt()?,
-        };
-        let mut request = Request::new(body);
-        *request.method_mut() = self.head.method.clone();
-        *request.version_mut() = Version::HTTP_11;
-        *request.uri_mut() = uri(&server.base_path, self.head.target.as_path_and_query())?;
-        let headers = request.headers_mut();
-        headers.clone_from(&self.head.headers);
-        headers.remove(EXPECT);
+    /// The body for one more attempt; `None` if it cannot be sent any more.
+    fn body(&self) -> Option<RequestBody> {
         match &self.source {
-            // Without it hyper would take a GET for one without a body.
-            Some(source) if !source.has_length() => {
-                headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            }
-            None if self.head.method.is_safe() => {
-                headers.remove(CONTENT_LENGTH);
-            }
-            _ => {}
+            None => Some(RequestBody::Empty),
+            Some(source) => source.attempt(),
         }
-        if !service.pass_host_header || !headers.contains_key(HOST) {
-            headers.insert(HOST, server.host_value.clone());
+    }
+
+    /// The body's length is not known ahead.
+    fn is_chunked(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| !source.has_length())
+    }
+
+    /// The head as the server gets it: written anew from the judged one.
+    fn encode(&self, service: &Service, server: &Server, out: &mut Vec<u8>) {
+        let RequestHead { method, target, headers, .. } = &self.head;
+        let target = target.as_path_and_query().as_str();
+        out.reserve(64 + target.len() + headers.len() * 48);
+        out.extend_from_slice(method.as_str().as_bytes());
+        out.push(b' ');
+        if !server.base_path.is_empty() {
+            out.extend_from_slice(server.base_path.trim_end_matches('/').as_bytes());
+        }
+        out.extend_from_slice(target.as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+        let host = headers.get(HOST).filter(|_| service.pass_host_header).unwrap_or(&server.host_value);
+        out.extend_from_slice(host.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        // A length that nothing follows is only said where one is expected.
+        let has_length = if self.source.is_some() { !self.is_chunked() } else { !method.is_safe() };
+        for (name, value) in headers {
+            match *name {
+                HOST | EXPECT | TRANSFER_ENCODING => continue,
+                CONTENT_LENGTH if !has_length => continue,
+                _ => {}
+            }
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        if self.is_chunked() {
+            out.extend_from_slice(b"transfer-encoding: chunked\r\n");
         }
         if let Some(token) = &self.upgrade {
-            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(UPGRADE, token.clone());
+            out.extend_from_slice(b"connection: Upgrade\r\nupgrade: ");
+            out.extend_from_slice(token.as_bytes());
+            out.extend_from_slice(b"\r\n");
         }
-        Some(request)
+        out.extend_from_slice(b"\r\n");
     }
 
     /// Awaits a response head for `limit`, zero for ever, counted from the end of the request's body. `None` when the
@@ -403,10 +415,8 @@ impl Outgoing {
     }
 }
 
-fn uri(base_path: &str, target: &PathAndQuery) -> Option<Uri> {
-    if base_path.is_empty() {
-        return Some(Uri::from(target.clone()));
-    }
-    let joined = format!("{}{}", base_path.trim_end_matches('/'), target.as_str());
-    PathAndQuery::try_from(joined).ok().map(Uri::from)
+/// A base path comes from a label: nothing in it may end the request line.
+fn is_sendable(base_path: &str) -> bool {
+    base_path.is_empty()
+        || (base_path.starts_with('/') && base_path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#')))
 }

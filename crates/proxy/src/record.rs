@@ -1,5 +1,6 @@
 //! What an exchange leaves behind for the access log.
 
+use std::cell::LazyCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,9 +11,11 @@ use http::{Method, StatusCode, Uri, Version};
 use seaway_routing::sticky::Verdict;
 use seaway_routing::{Server, ServerState, Service};
 use seaway_telemetry::Record;
+use seaway_telemetry::metrics::Protocol;
 
 use crate::connection::Connection;
 use crate::error::ProxyError;
+use crate::metrics::{self, Pinned};
 use crate::worker::Snapshot;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -63,6 +66,7 @@ struct OwnedNames {
     server: Option<Box<str>>,
     url: Option<Box<str>>,
     address: Option<Box<str>>,
+    subjects: Pinned,
 }
 
 /// The trail of one exchange.
@@ -90,8 +94,13 @@ pub(crate) struct Trail {
     pub(crate) origin_status: Option<StatusCode>,
     /// When the last attempt began.
     pub(crate) sent: Option<Instant>,
+    pub(crate) protocol: Protocol,
+    /// It was handed to its service, whether there was a server for it or not.
+    pub(crate) forwarded: bool,
     /// Written to the log at all.
     pub(crate) logged: bool,
+    /// Counted at all.
+    pub(crate) counted: bool,
 }
 
 impl Trail {
@@ -118,7 +127,10 @@ impl Trail {
             response_bytes: 0,
             origin_status: None,
             sent: None,
+            protocol: Protocol::Http,
+            forwarded: false,
             logged: true,
+            counted: true,
         }
     }
 
@@ -128,8 +140,8 @@ impl Trail {
     }
 
     /// Lets go of all tables.
-    pub(crate) fn unpin(&mut self, entry_point: &str) {
-        let names = self.names(entry_point);
+    pub(crate) fn unpin(&mut self, connection: &Connection) {
+        let names = self.names(&connection.entry_point.name);
         let own = |name: Option<&str>| name.map(Box::from);
         let names = OwnedNames {
             router: own(names.router),
@@ -137,12 +149,29 @@ impl Trail {
             server: own(names.server),
             url: own(names.url),
             address: own(names.address),
+            subjects: Pinned::new(self, connection),
         };
         (self.names, self.route, self.server) = (Some(Box::new(names)), None, None);
     }
 
-    /// Writes the exchange to the worker's lane.
+    /// What is counted for it once it pins no table.
+    pub(crate) fn pinned(&self) -> Option<&Pinned> {
+        self.names.as_ref().map(|names| &names.subjects)
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// What went wrong, in one word.
+    pub(crate) fn error(&self) -> Option<&'static str> {
+        self.error.or_else(|| self.status.is_none().then(|| ProxyError::ClientGone.as_str()))
+    }
+
+    /// Counts the exchange, and writes it to the worker's lane.
     pub(crate) fn write(&self, connection: &Connection, requests: u64) {
+        let duration = LazyCell::new(|| self.began.elapsed());
+        metrics::count(self, connection, &duration);
         if !self.logged {
             return;
         }
@@ -152,7 +181,7 @@ impl Trail {
             let (client_host, client_port) = &connection.peer;
             lane.write(&Record {
                 start: self.wall,
-                duration: self.began.elapsed(),
+                duration: *duration,
                 status: self.status.unwrap_or_else(|| ProxyError::ClientGone.status()).as_u16(),
                 method: self.method.as_str(),
                 host: text(self.host.as_ref()).unwrap_or_default(),
@@ -180,7 +209,7 @@ impl Trail {
                 sticky_reason: self.sticky.reason(),
                 strategy: "wrr",
                 held: self.held,
-                error: self.error.or_else(|| self.status.is_none().then(|| ProxyError::ClientGone.as_str())),
+                error: self.error(),
                 lost: self.lost,
                 request_count: requests,
                 entry_point,

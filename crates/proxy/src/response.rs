@@ -9,13 +9,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use seaway_routing::ServerState;
 
 use crate::body::Source;
 use crate::connection::Connection;
 use crate::record::{ServerPlace, Trail};
-use crate::upstream::pool::Lease;
+use crate::upstream::link::{Cut, Lease};
 
 /// One exchange under way. Whatever happens to it, dropping it settles everything exactly once: the in-flight count,
 /// the borrowed connection, the log line, the client's idle limit.
@@ -76,15 +75,23 @@ impl Flight {
     /// Trades the table for the one state that a tunnel needs.
     pub(crate) fn unpin(&mut self) {
         self.pinned = self.state().map(Arc::clone);
-        self.trail.unpin(&self.connection.entry_point.name);
+        self.trail.unpin(&self.connection);
     }
 
-    /// The response was read to its end: the connection can serve another request.
+    /// The response was read to its end: the connection can serve another request, once it has sent this one.
     fn complete(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            let worker = &self.connection.worker;
+        let Some(mut lease) = self.lease.take() else { return };
+        let worker = &self.connection.worker;
+        if lease.is_sent() {
             worker.pool.borrow_mut().give_back(lease, worker.clock.now());
+            return;
         }
+        // A server that answered early may still want the rest, and the client sends it in any case.
+        let worker = Rc::clone(worker);
+        tokio::task::spawn_local(async move {
+            lease.finish_sending().await;
+            worker.pool.borrow_mut().give_back(lease, worker.clock.now());
+        });
     }
 
     fn state(&self) -> Option<&Arc<ServerState>> {
@@ -112,12 +119,12 @@ pub(crate) enum ResponseBody {
         /// The exchange that ends with it.
         flight: Option<Box<Flight>>,
     },
-    /// The server's.
+    /// The server's, read from the connection that the exchange holds.
     Upstream {
-        /// Where it comes from.
-        incoming: Incoming,
-        /// The exchange that ends with it.
+        /// The exchange that ends with it; none when it has ended.
         flight: Option<Box<Flight>>,
+        /// It broke off, which the client has not been shown yet.
+        cut: bool,
     },
 }
 
@@ -129,11 +136,19 @@ impl ResponseBody {
             flight.complete();
         }
     }
+
+    /// The server's connection, as long as something may come from it.
+    fn lease(&self) -> Option<&Lease> {
+        match self {
+            Self::Fixed { .. } => None,
+            Self::Upstream { flight, .. } => flight.as_ref()?.lease.as_ref().filter(|lease| !lease.is_received()),
+        }
+    }
 }
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Cut;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.get_mut();
@@ -145,24 +160,29 @@ impl Body for ResponseBody {
                 }
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
-            Self::Upstream { incoming, flight } => {
-                let polled = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+            Self::Upstream { flight: slot, cut } => {
+                if *cut {
+                    *slot = None;
+                    return Poll::Ready(Some(Err(Cut)));
+                }
+                let Some(flight) = slot else { return Poll::Ready(None) };
+                let Some(lease) = &mut flight.lease else { return Poll::Ready(None) };
+                let polled = ready!(lease.poll_body(cx));
                 match &polled {
                     Some(Ok(frame)) => {
-                        if let (Some(data), Some(flight)) = (frame.data_ref(), flight) {
-                            flight.trail.response_bytes += data.len() as u64;
-                        }
-                        if incoming.is_end_stream() {
+                        flight.trail.response_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                        if lease.is_received() {
                             this.finish();
                         }
                     }
-                    Some(Err(_)) => {
-                        // The client must see a broken transfer; hyper closes its connection without an end mark.
-                        if let Some(flight) = flight {
-                            flight.trail.error = Some("response_cut");
-                            flight.trail.lost = true;
-                        }
-                        *flight = None;
+                    Some(Err(Cut)) => {
+                        // The client must see a broken transfer: its connection is closed without an end mark.
+                        flight.trail.error = Some("response_cut");
+                        flight.trail.lost = true;
+                        *cut = true;
+                        // What came before goes out first: with the error hyper would throw it away.
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
                     }
                     None => this.finish(),
                 }
@@ -174,26 +194,29 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Fixed { data, .. } => data.is_none(),
-            Self::Upstream { incoming, .. } => incoming.is_end_stream(),
+            Self::Upstream { .. } => self.lease().is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Fixed { data, .. } => SizeHint::with_exact(data.as_ref().map_or(0, |d| d.len() as u64)),
-            Self::Upstream { incoming, .. } => incoming.size_hint(),
-        }
+        let exact = match self {
+            Self::Fixed { data, .. } => Some(data.as_ref().map_or(0, |d| d.len() as u64)),
+            Self::Upstream { .. } => self.lease().map_or(Some(0), |lease| lease.body_left()),
+        };
+        exact.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if let Self::Upstream { incoming, flight } = self {
-            if incoming.is_end_stream() {
+        if let Self::Upstream { flight, cut: false } = self
+            && let Some(open) = flight
+        {
+            if open.lease.as_ref().is_some_and(|lease| lease.is_received()) {
                 // Answers to HEAD, 204 and 304 are never read; they end here.
                 self.finish();
-            } else if let Some(flight) = flight {
-                flight.trail.error = Some("client_gone");
+            } else {
+                open.trail.error = Some("client_gone");
             }
         }
     }

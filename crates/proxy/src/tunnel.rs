@@ -7,7 +7,7 @@ use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
 
 use crate::client_io::{ClientIo, ClientState};
 use crate::response::Flight;
-use crate::upstream::pool::Lease;
+use crate::upstream::link::Lease;
 
 const BUFFER: usize = 16 * 1024;
 
@@ -23,15 +23,10 @@ impl Tunnel {
     pub(crate) async fn run(self, state: &Rc<ClientState>, mut client: ClientIo, early: Bytes) {
         let Self { lease, mut flight } = self;
         state.tunnel_begins();
-        // The sender must live until hyper hands the socket over: without it hyper would close the connection.
-        let Lease { sender, wire, handed_over, .. } = lease;
-        let Ok(parts) = handed_over.await else { return };
-        drop(sender);
-        wire.becomes_tunnel();
-        let mut server = parts.io.into_inner();
+        let (mut server, behind) = lease.into_tunnel();
         let first = async {
             server.write_all(&early).await?;
-            client.write_all(&parts.read_buf).await
+            client.write_all(&behind).await
         };
         if first.await.is_err() {
             return;
@@ -39,6 +34,6 @@ impl Tunnel {
         let copied = copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
         let (up, down) = copied.unwrap_or_default();
         flight.trail.request_bytes = up + early.len() as u64;
-        flight.trail.response_bytes = down + parts.read_buf.len() as u64;
+        flight.trail.response_bytes = down + behind.len() as u64;
     }
 }

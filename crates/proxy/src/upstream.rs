@@ -1,6 +1,6 @@
-//! Connections to servers: made, borrowed, given back.
+//! Connections to servers: made, kept, lent.
 
 pub(crate) mod connect;
-pub(crate) mod io;
+pub(crate) mod link;
 pub(crate) mod pool;
 mod tcp_info;

@@ -10,6 +10,7 @@ use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
 use seaway_routing::{Millis, Published, RoutingTable};
 use seaway_telemetry::Lane;
+use seaway_telemetry::metrics::{Metrics, WorkerMetrics};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
@@ -19,8 +20,10 @@ use crate::connection;
 use crate::hold::HoldLimits;
 use crate::internal::Internal;
 use crate::listener::{Bound, Listening};
+use crate::metrics::Subjects;
 use crate::retry::Budget;
 use crate::spread::{Open, Seat, Spread};
+use crate::upstream::link::Scratch;
 use crate::upstream::pool::Pool;
 
 /// How often limits are checked.
@@ -62,6 +65,10 @@ pub struct ProxyOptions {
     pub internal: Arc<dyn Internal>,
     /// Log requests to internal services too.
     pub log_internals: bool,
+    /// Where exchanges are counted; `None` for nowhere.
+    pub metrics: Option<Arc<Metrics>>,
+    /// Count requests to internal services too.
+    pub count_internals: bool,
     /// Time to connect to a server.
     pub dial_timeout: Duration,
     /// Time until a response head; zero for none.
@@ -84,9 +91,15 @@ pub struct ProxyOptions {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) table: Arc<RoutingTable>,
+    /// What this worker counts for it.
+    pub(crate) subjects: Subjects,
 }
 
 impl Snapshot {
+    fn new(table: &Arc<RoutingTable>, metrics: Option<&WorkerMetrics>) -> Rc<Self> {
+        Rc::new(Self { table: Arc::clone(table), subjects: Subjects::new(table, metrics) })
+    }
+
     /// The name of a route by its place on an entry point.
     pub(crate) fn route_name(&self, entry_point: &str, route: usize) -> Option<&str> {
         self.table.entry_points.get(entry_point)?.routes.get(route).map(|r| &*r.name)
@@ -99,11 +112,15 @@ pub(crate) struct Worker {
     pub(crate) options: Arc<ProxyOptions>,
     pub(crate) clock: Clock,
     pub(crate) pool: RefCell<Pool>,
+    /// What connections to servers read into.
+    pub(crate) scratch: Scratch,
     pub(crate) budget: RefCell<Budget>,
     pub(crate) hold: HoldLimits,
     pub(crate) spread: Arc<Spread>,
     /// A copy: a shared one would have a reference count that all workers write to with each request.
     pub(crate) server_name: HeaderValue,
+    /// What this worker counts with, where anything is counted.
+    pub(crate) metrics: Option<WorkerMetrics>,
     lane: RefCell<Option<Lane>>,
     flush_scheduled: Cell<bool>,
     table: RefCell<Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>>,
@@ -118,17 +135,20 @@ pub(crate) struct Worker {
 impl Worker {
     fn new(seat: &Seat, workers: usize, options: Arc<ProxyOptions>, lane: Option<Lane>) -> Rc<Self> {
         let mut table = Cache::new(options.published.cell());
-        let snapshot = Rc::new(Snapshot { table: Arc::clone(table.load()) });
+        let metrics = options.metrics.as_ref().map(|metrics| metrics.worker(seat.worker));
+        let snapshot = Snapshot::new(table.load(), metrics.as_ref());
         let most = (options.max_idle_per_server / workers.max(1)).max(2);
         Rc::new(Self {
             id: seat.worker,
             spread: Arc::clone(&seat.spread),
             clock: options.clock,
             pool: RefCell::new(Pool::new(options.idle_upstream, most)),
+            scratch: Scratch::default(),
             budget: RefCell::new(Budget::new()),
             server_name: HeaderValue::from_bytes(options.server_name.as_bytes())
                 .unwrap_or_else(|_| HeaderValue::from_static("")),
             hold: HoldLimits { timeout: options.hold_timeout, max: options.hold_max },
+            metrics,
             lane: RefCell::new(lane),
             flush_scheduled: Cell::new(false),
             table: RefCell::new(table),
@@ -147,7 +167,7 @@ impl Worker {
         let table = cache.load();
         let mut snapshot = self.snapshot.borrow_mut();
         if !Arc::ptr_eq(table, &snapshot.table) {
-            *snapshot = Rc::new(Snapshot { table: Arc::clone(table) });
+            *snapshot = Snapshot::new(table, self.metrics.as_ref());
         }
         Rc::clone(&snapshot)
     }
@@ -223,6 +243,9 @@ impl Worker {
         let wanted: std::collections::HashSet<u64> =
             snapshot.table.services.iter().flat_map(|s| s.servers.iter().map(|server| server.state.id())).collect();
         self.pool.borrow_mut().sweep(now, |id| wanted.contains(&id));
+        if let Some(metrics) = &self.metrics {
+            metrics.tidy();
+        }
     }
 
     fn start_draining(&self) {

@@ -5,40 +5,25 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use seaway_config::model::Address;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 
-use super::io::{UpstreamIo, Wire};
-use super::pool::Lease;
+use super::link::{Lease, Link, Scratch};
 use crate::error::ProxyError;
 
-/// Most header lines of a response. hyper's own bound of 100 is too low for servers that set many cookies.
-const HEADERS: usize = 256;
-
 /// Connects within `limit`. Nothing of a request has been sent when this fails.
-pub(crate) async fn connect(address: &Address, server: u64, limit: Duration) -> Result<Lease, ProxyError> {
-    let stream = match tokio::time::timeout(limit, dial(address)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) if is_ours(&error) => return Err(ProxyError::NoResources),
-        Ok(Err(_)) => return Err(ProxyError::ConnectFailed),
-        Err(_) => return Err(ProxyError::ConnectTimeout),
-    };
-    let wire = Wire::new(stream);
-    let io = TokioIo::new(UpstreamIo(Rc::clone(&wire)));
-    let (sender, connection) =
-        http1::Builder::new().max_headers(HEADERS).handshake(io).await.map_err(|_| ProxyError::ConnectFailed)?;
-    let (hand_over, handed_over) = oneshot::channel();
-    // The connection's own task ends with the connection. Its error reaches the exchange through the sender; after a 101
-    // the socket is handed to the tunnel, if there is one.
-    tokio::task::spawn_local(async move {
-        if let Ok(parts) = connection.without_shutdown().await {
-            let _no_tunnel = hand_over.send(parts);
-        }
-    });
-    Ok(Lease { sender, wire, handed_over, server, fresh: true, spoiled: false })
+pub(crate) async fn connect(
+    address: &Address,
+    server: u64,
+    limit: Duration,
+    scratch: &Scratch,
+) -> Result<Lease, ProxyError> {
+    match tokio::time::timeout(limit, dial(address)).await {
+        Ok(Ok(stream)) => Ok(Link::new(stream, server, Rc::clone(scratch))),
+        Ok(Err(error)) if is_ours(&error) => Err(ProxyError::NoResources),
+        Ok(Err(_)) => Err(ProxyError::ConnectFailed),
+        Err(_) => Err(ProxyError::ConnectTimeout),
+    }
 }
 
 async fn dial(address: &Address) -> io::Result<TcpStream> {

@@ -4,30 +4,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::client::conn::http1::{Parts, SendRequest};
-use hyper_util::rt::TokioIo;
 use seaway_routing::Millis;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
-use super::io::{UpstreamIo, Wire};
-use crate::body::RequestBody;
-
-/// A borrowed connection to one server.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    /// Sends requests on it.
-    pub(crate) sender: SendRequest<RequestBody>,
-    /// The connection itself.
-    pub(crate) wire: Rc<Wire>,
-    /// The socket itself once HTTP is over on it.
-    pub(crate) handed_over: oneshot::Receiver<Parts<TokioIo<UpstreamIo>>>,
-    /// The state id of the server that it leads to: the identity, so that a re-used address is another key.
-    pub(crate) server: u64,
-    /// No request was sent on it before.
-    pub(crate) fresh: bool,
-    /// It must carry no other request.
-    pub(crate) spoiled: bool,
-}
+use super::link::Lease;
 
 /// Connections that one worker makes to one server at the same time. Backlogs of 128 are common, and there are several
 /// workers.
@@ -60,23 +40,10 @@ impl Pool {
     /// server has closed it meanwhile: for requests that could not be sent a second time.
     pub(crate) fn take(&mut self, server: u64, proven: bool) -> Option<Lease> {
         let idle = self.idle.get_mut(&server)?;
-        let mut at = idle.len();
-        while at > 0 {
-            at -= 1;
-            let connection = idle.get(at)?;
-            if connection.lease.sender.is_closed() {
-                idle.swap_remove(at);
-                continue;
+        while let Some(Idle { mut lease, .. }) = idle.pop() {
+            if lease.is_alive() && !(proven && !lease.is_quiet()) {
+                return Some(lease);
             }
-            // One that was given back a moment ago may not have finished its last turn yet: leave it, take another.
-            if !connection.lease.sender.is_ready() {
-                continue;
-            }
-            let connection = idle.swap_remove(at);
-            if proven && !connection.lease.wire.is_quiet() {
-                continue;
-            }
-            return Some(connection.lease);
         }
         None
     }
@@ -88,10 +55,10 @@ impl Pool {
 
     /// Gives a connection back after its response was read to the end.
     pub(crate) fn give_back(&mut self, mut lease: Lease, now: Millis) {
-        if lease.spoiled || lease.sender.is_closed() || lease.wire.has_failed() {
+        if !lease.is_reusable() {
             return;
         }
-        lease.fresh = false;
+        lease.rest();
         let idle = self.idle.entry(lease.server).or_default();
         if idle.len() < self.most {
             idle.push(Idle { lease, since: now });
@@ -103,7 +70,7 @@ impl Pool {
         let keep = self.keep;
         self.turns.retain(|server, turns| wanted(*server) || Rc::strong_count(turns) > 1);
         self.idle.retain(|server, idle| {
-            idle.retain(|i| !i.lease.sender.is_closed() && now.since(i.since) < keep);
+            idle.retain_mut(|i| now.since(i.since) < keep && i.lease.is_alive());
             !idle.is_empty() && wanted(*server)
         });
     }

@@ -34,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) response_header_timeout: Duration,
     pub(crate) max_idle_per_server: usize,
     pub(crate) max_connections: usize,
+    /// Writes an access log.
+    pub(crate) log: bool,
     /// Runs the prober that makes servers ready.
     pub(crate) prober: bool,
 }
@@ -62,6 +64,7 @@ impl Setup {
             response_header_timeout: Duration::ZERO,
             max_idle_per_server: 200,
             max_connections: usize::MAX,
+            log: true,
             prober: false,
         }
     }
@@ -122,12 +125,14 @@ impl Setup {
             _folder: folder,
         };
         world.publish(self.config);
-        let lanes = (0..self.workers).map(|_| writer.lane()).collect();
+        let lanes = (0..if self.log { self.workers } else { 0 }).map(|_| writer.lane()).collect();
         let options = ProxyOptions {
             published: Arc::clone(&published),
             clock,
             internal: Arc::new(TestInternal(Arc::clone(&world.gate))),
             log_internals: true,
+            count_internals: true,
+            metrics: None,
             dial_timeout: self.dial_timeout,
             response_header_timeout: self.response_header_timeout,
             idle_upstream: Duration::from_secs(55),

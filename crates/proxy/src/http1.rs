@@ -1,0 +1,4 @@
+//! HTTP/1.1 messages as bytes: heads parsed and written, bodies cut out of a stream. No sockets here.
+
+pub(crate) mod chunked;
+pub(crate) mod response;

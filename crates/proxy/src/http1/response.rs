@@ -1,0 +1,263 @@
+//! Heads of responses, and where the body behind one ends: one reading of it (RFC 9112 §6.3), for us and for the client.
+
+use std::mem::MaybeUninit;
+
+use bytes::{Buf, Bytes};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, StatusCode};
+
+/// Most header lines. Servers that set many cookies need more than a request does.
+const LINES: usize = 256;
+/// Longest head.
+const LONGEST: usize = 256 * 1024;
+
+/// The bytes are no response that can be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadHead;
+
+/// How the end of a body is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// There is none.
+    None,
+    /// So many bytes.
+    Length(u64),
+    /// Chunks.
+    Chunked,
+    /// The end of the connection.
+    Close,
+}
+
+/// What a server answers.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) status: StatusCode,
+    /// The reason phrase where it is not the usual one.
+    pub(crate) reason: Option<Bytes>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) framing: Framing,
+    /// The connection may carry another request after the body.
+    pub(crate) reusable: bool,
+}
+
+/// Reads the head of a response to a `method` request at the front of `buffer` and takes it off; `None` as long as it is
+/// not all there. Its fields go into `headers`, which is empty but may have room from an earlier use.
+pub(crate) fn parse(buffer: &mut Bytes, method: &Method, headers: HeaderMap) -> Result<Option<Head>, BadHead> {
+    let mut lines = [const { MaybeUninit::uninit() }; LINES];
+    let mut response = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    let length = match config.parse_response_with_uninit_headers(&mut response, buffer, &mut lines) {
+        Ok(httparse::Status::Complete(length)) if length <= LONGEST => length,
+        Ok(httparse::Status::Partial) if buffer.len() < LONGEST => return Ok(None),
+        _ => return Err(BadHead),
+    };
+    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(BadHead)?;
+    let phrase = response.reason.unwrap_or_default();
+    let mut head = Head {
+        status,
+        reason: (Some(phrase) != status.canonical_reason()).then(|| buffer.slice_ref(phrase.as_bytes())),
+        headers,
+        framing: Framing::None,
+        // On an old server's connection a later request would have to be HTTP/1.0, which knows no chunks.
+        reusable: response.version == Some(1),
+    };
+    head.headers.reserve(response.headers.len());
+    let mut framed = Framed::default();
+    for line in response.headers.iter() {
+        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| BadHead)?;
+        let value = HeaderValue::from_maybe_shared(buffer.slice_ref(line.value)).map_err(|_| BadHead)?;
+        match name {
+            CONNECTION if names(&value, b"close") => head.reusable = false,
+            CONTENT_LENGTH => framed.lengths += 1,
+            TRANSFER_ENCODING => framed.codings += 1,
+            _ => {}
+        }
+        head.headers.append(name, value);
+    }
+    if framed.codings + framed.lengths > 0 || !is_bodiless(status, method) {
+        head.frame(&framed, method, response.version == Some(1))?;
+    }
+    buffer.advance(length);
+    Ok(Some(head))
+}
+
+/// Lines that say where the body ends.
+#[derive(Default)]
+struct Framed {
+    lengths: usize,
+    codings: usize,
+}
+
+impl Head {
+    /// Finds the one framing, and leaves the headers with that one.
+    fn frame(&mut self, framed: &Framed, method: &Method, current: bool) -> Result<(), BadHead> {
+        let bodiless = is_bodiless(self.status, method);
+        if framed.codings > 0 {
+            let coding = self.headers.get(TRANSFER_ENCODING).map(|coding| coding.as_bytes().trim_ascii());
+            let chunked = framed.codings == 1 && coding.is_some_and(|c| c.eq_ignore_ascii_case(b"chunked"));
+            // The name of another coding does not travel on, so its bytes would be taken for plain ones.
+            if !bodiless && !(chunked && current) {
+                return Err(BadHead);
+            }
+            // The chunks decide. Whoever sends both may not know himself where the body ends.
+            self.reusable &= self.headers.remove(CONTENT_LENGTH).is_none();
+            self.framing = if bodiless { Framing::None } else { Framing::Chunked };
+            return Ok(());
+        }
+        if framed.lengths == 0 {
+            self.framing = if bodiless { Framing::None } else { Framing::Close };
+            return Ok(());
+        }
+        let plain = framed.lengths == 1 && self.headers.get(CONTENT_LENGTH).is_some_and(is_plain);
+        match one_length(&self.headers) {
+            Some(length) if !bodiless => {
+                self.framing = Framing::Length(length);
+                if !plain {
+                    self.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+                }
+            }
+            None if !bodiless => return Err(BadHead),
+            _ if !plain => {
+                self.headers.remove(CONTENT_LENGTH);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Responses that end with their head (RFC 9110 §6.4.1).
+fn is_bodiless(status: StatusCode, method: &Method) -> bool {
+    *method == Method::HEAD
+        || status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// True if a comma-separated list names this token, in any case.
+fn names(list: &HeaderValue, token: &[u8]) -> bool {
+    list.as_bytes().split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token))
+}
+
+/// Digits without leading zeros.
+fn is_plain(length: &HeaderValue) -> bool {
+    let digits = length.as_bytes();
+    let starts = digits.len() == 1 || digits.first() != Some(&b'0');
+    !digits.is_empty() && starts && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// The length that all lines, and all items of each, agree on.
+fn one_length(headers: &HeaderMap) -> Option<u64> {
+    let mut found = None;
+    for line in headers.get_all(CONTENT_LENGTH) {
+        for item in line.as_bytes().split(|byte| *byte == b',') {
+            let digits = item.trim_ascii();
+            if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+                return None;
+            }
+            let length: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+            if found.is_some_and(|found| found != length) {
+                return None;
+            }
+            found = Some(length);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn head(method: Method, text: &str) -> Result<Option<(Head, Bytes)>, BadHead> {
+        let mut buffer = Bytes::copy_from_slice(text.as_bytes());
+        let head = parse(&mut buffer, &method, HeaderMap::new())?;
+        Ok(head.map(|head| (head, buffer)))
+    }
+
+    fn framing(method: Method, text: &str) -> Result<(Framing, bool), BadHead> {
+        let (head, rest) = head(method, &format!("{text}\r\n\r\nbody"))?.unwrap();
+        assert_eq!(rest, "body");
+        Ok((head.framing, head.reusable))
+    }
+
+    #[test]
+    fn where_a_body_ends() {
+        use Framing::{Chunked, Close, Length, None};
+        for (method, text, expected) in [
+            (Method::GET, "HTTP/1.1 200 OK\r\nContent-Length: 4", (Length(4), true)),
+            (Method::GET, "HTTP/1.1 200 OK\r\nContent-Length: 0", (Length(0), true)),
+            (Method::GET, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: x, Close", (Length(4), false)),
+            (Method::GET, "HTTP/1.0 200 OK\r\nContent-Length: 4\r\nConnection: keep-alive", (Length(4), false)),
+            (Method::GET, "HTTP/1.1 200 OK\r\nContent-Length: 4, 4\r\nContent-Length: 04", (Length(4), true)),
+            (Method::GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", (Chunked, true)),
+            (Method::GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 4", (Chunked, false)),
+            (Method::GET, "HTTP/1.1 200 OK", (Close, true)),
+            (Method::HEAD, "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked", (None, true)),
+            (Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 4", (None, true)),
+            (Method::GET, "HTTP/1.1 204 No Content\r\nContent-Length: x", (None, true)),
+            (Method::GET, "HTTP/1.1 304 Not Modified\r\nContent-Length: 9", (None, true)),
+            (Method::GET, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x", (None, true)),
+            (Method::GET, "HTTP/1.1 103 Early Hints", (None, true)),
+        ] {
+            assert_eq!(framing(method, text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_response() {
+        for text in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 5",
+            "HTTP/1.1 200 OK\r\nContent-Length: -4",
+            "HTTP/1.1 200 OK\r\nContent-Length: ",
+            "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked",
+            "HTTP/2.0 200 OK",
+            "HTTP/1.1 20 OK",
+            "HTTP/1.1 099 Low",
+            "HTTP/1.1 200 OK\r\nX : y",
+            "HTTP/1.1 200 OK\r\n folded",
+            "HTTP/1.1 200 OK\r\nX: a\r\n b",
+            "ICY 200 OK",
+        ] {
+            assert_eq!(framing(Method::GET, text), Err(BadHead), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_length_is_left() {
+        let get = |text: &str| {
+            let (head, _) = head(Method::GET, &format!("HTTP/1.1 200 OK\r\n{text}\r\n\r\n")).unwrap().unwrap();
+            head.headers.get_all(CONTENT_LENGTH).iter().map(|l| l.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(get("Content-Length: 5"), ["5"]);
+        assert_eq!(get("Content-Length: 005"), ["5"]);
+        assert_eq!(get("Content-Length: 5, 5\r\nContent-Length: 5"), ["5"]);
+        assert!(get("Content-Length: 5\r\nTransfer-Encoding: chunked").is_empty());
+    }
+
+    #[test]
+    fn a_head_is_whole_or_not_there() {
+        let whole = "HTTP/1.1 299 Very Fine\r\nX-A: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n";
+        for cut in 0..whole.len() {
+            assert!(head(Method::GET, &whole[..cut]).unwrap().is_none(), "{cut}");
+        }
+        let (head, rest) = head(Method::GET, whole).unwrap().unwrap();
+        assert!(rest.is_empty());
+        assert_eq!((head.status.as_u16(), head.reason.as_deref()), (299, Some(&b"Very Fine"[..])));
+        assert_eq!(head.headers.get_all("set-cookie").iter().count(), 2);
+    }
+
+    #[test]
+    fn heads_have_their_bounds() {
+        let lines = |n: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(n));
+        assert!(head(Method::GET, &lines(LINES)).unwrap().is_some());
+        assert!(head(Method::GET, &lines(LINES + 1)).is_err());
+        let long = |n: usize| format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(n));
+        assert!(head(Method::GET, &long(LONGEST / 2)).unwrap().is_none());
+        assert!(head(Method::GET, &long(LONGEST)).is_err());
+    }
+}

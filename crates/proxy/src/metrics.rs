@@ -1,0 +1,185 @@
+//! Counting exchanges: what a trail says, in the words of metrics, for subjects that are kept at hand with the table.
+
+use std::cell::OnceCell;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::Method;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use seaway_routing::{Moved, RouteTarget, RoutingTable, Verdict};
+use seaway_telemetry::metrics::{Exchange, Protocol, Sticky, Subject, Verb, WorkerMetrics};
+
+use crate::connection::Connection;
+use crate::error::ProxyError;
+use crate::record::{RoutePlace, Trail};
+
+/// The subjects of one table's routes and services, each looked up by name when it is counted for the first time.
+#[derive(Debug, Default)]
+pub(crate) struct Subjects {
+    services: Box<[OnceCell<Option<Rc<Subject>>>]>,
+    /// By the entry point's number, then by the route's place.
+    routes: Box<[OnceCell<Routes>]>,
+}
+
+type Routes = Box<[OnceCell<Option<Rc<Subject>>>]>;
+
+impl Subjects {
+    /// Room for what is in the table; none where nothing is counted.
+    pub(crate) fn new(table: &RoutingTable, metrics: Option<&WorkerMetrics>) -> Self {
+        let room = |yes: bool, count: usize| if yes { count } else { 0 };
+        Self {
+            services: empty(room(metrics.is_some(), table.services.len())),
+            routes: empty(room(metrics.is_some_and(WorkerMetrics::has_routers), table.entry_points.len())),
+        }
+    }
+
+    fn service(&self, metrics: &WorkerMetrics, table: &RoutingTable, place: usize) -> Option<&Rc<Subject>> {
+        let subject = self.services.get(place)?;
+        subject.get_or_init(|| metrics.service(&table.services.get(place)?.label)).as_ref()
+    }
+
+    fn route(&self, metrics: &WorkerMetrics, table: &RoutingTable, at: At<'_>) -> Option<&Rc<Subject>> {
+        let routes = self.routes.get(at.entry.number())?;
+        let known = || table.entry_points.get(at.entry_point).map(|known| &known.routes);
+        let routes = routes.get_or_init(|| empty(known().map_or(0, |routes| routes.len())));
+        let subject = routes.get(at.route)?.get_or_init(|| {
+            let route = known()?.get(at.route)?;
+            let internal;
+            let service = match &route.target {
+                RouteTarget::Service(place) => table.services.get(*place).map_or("", |service| &service.label),
+                RouteTarget::Internal(name) => {
+                    internal = format!("{name}@internal");
+                    &internal
+                }
+                RouteTarget::Quarantined(_) => "",
+            };
+            metrics.router(&route.name, service)
+        });
+        subject.as_ref()
+    }
+}
+
+/// A route's place.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    entry: &'a Subject,
+    entry_point: &'a str,
+    route: usize,
+}
+
+/// The subjects of a tunnel, which pins no table.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    router: Option<Rc<Subject>>,
+    service: Option<Rc<Subject>>,
+}
+
+impl Pinned {
+    /// What this trail leads to.
+    pub(crate) fn new(trail: &Trail, connection: &Connection) -> Self {
+        Self { router: router(trail, connection).cloned(), service: service(trail, connection).cloned() }
+    }
+}
+
+/// Counts an exchange that has ended.
+pub(crate) fn count(trail: &Trail, connection: &Connection, duration: &impl Deref<Target = Duration>) {
+    let (Some(metrics), Some(open)) = (&connection.worker.metrics, &connection.open) else { return };
+    if !trail.counted {
+        return;
+    }
+    let (router, service) = match trail.pinned() {
+        Some(pinned) => (pinned.router.as_ref(), pinned.service.as_ref()),
+        None => (router(trail, connection), service(trail, connection)),
+    };
+    let status = trail.status.unwrap_or_else(|| ProxyError::ClientGone.status());
+    let ours = trail.status.is_some() && trail.origin_status.is_none();
+    let exchange = Exchange {
+        status: status.as_u16(),
+        service_status: trail.origin_status.unwrap_or(status).as_u16(),
+        verb: verb(trail.method()),
+        protocol: trail.protocol,
+        duration: **duration,
+        request_bytes: trail.request_bytes,
+        response_bytes: trail.response_bytes,
+        attempts: trail.attempts,
+        sticky: sticky(trail.sticky),
+        held: trail.held,
+        lost: trail.lost,
+        own_answer: trail.error().filter(|_| ours),
+        broken: trail.error().filter(|_| !ours),
+    };
+    metrics.count(open.entry_point(), router.map(|it| &**it), service.map(|it| &**it), &exchange);
+}
+
+/// What a judged request speaks, as Traefik tells it.
+pub(crate) fn protocol(method: &Method, headers: &HeaderMap, upgrade: Option<&HeaderValue>) -> Protocol {
+    if let Some(token) = upgrade {
+        let websocket = token.as_bytes().eq_ignore_ascii_case(b"websocket");
+        return if websocket { Protocol::WebSocket } else { Protocol::Http };
+    }
+    if headers.get(ACCEPT).is_some_and(|accept| accept == "text/event-stream") {
+        return Protocol::Sse;
+    }
+    if *method != Method::POST {
+        return Protocol::Http;
+    }
+    match headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) {
+        Some(kind) if kind.starts_with(b"application/grpc-web") => Protocol::GrpcWeb,
+        Some(kind) if kind.starts_with(b"application/grpc") => Protocol::Grpc,
+        _ => Protocol::Http,
+    }
+}
+
+fn router<'t>(trail: &'t Trail, connection: &Connection) -> Option<&'t Rc<Subject>> {
+    let (metrics, entry) = (connection.worker.metrics.as_ref()?, connection.open.as_ref()?.entry_point());
+    let RoutePlace { snapshot, route } = trail.route.as_ref()?;
+    let at = At { entry, entry_point: &connection.entry_point.name, route: *route };
+    snapshot.subjects.route(metrics, &snapshot.table, at)
+}
+
+/// The service that the exchange got as far as, whether it had a server for it or not.
+fn service<'t>(trail: &'t Trail, connection: &Connection) -> Option<&'t Rc<Subject>> {
+    let metrics = connection.worker.metrics.as_ref()?;
+    if let Some(place) = &trail.server {
+        return place.snapshot.subjects.service(metrics, &place.snapshot.table, place.service);
+    }
+    let RoutePlace { snapshot, route } = trail.route.as_ref().filter(|_| trail.forwarded)?;
+    let route = snapshot.table.entry_points.get(&*connection.entry_point.name)?.routes.get(*route)?;
+    let RouteTarget::Service(place) = route.target else { return None };
+    snapshot.subjects.service(metrics, &snapshot.table, place)
+}
+
+fn verb(method: &Method) -> Verb {
+    match *method {
+        Method::GET => Verb::Get,
+        Method::HEAD => Verb::Head,
+        Method::POST => Verb::Post,
+        Method::PUT => Verb::Put,
+        Method::PATCH => Verb::Patch,
+        Method::DELETE => Verb::Delete,
+        Method::CONNECT => Verb::Connect,
+        Method::OPTIONS => Verb::Options,
+        Method::TRACE => Verb::Trace,
+        _ => Verb::Extension,
+    }
+}
+
+fn sticky(verdict: Verdict) -> Sticky {
+    match verdict {
+        Verdict::None => Sticky::None,
+        Verdict::New => Sticky::New,
+        Verdict::Hit => Sticky::Hit,
+        Verdict::Moved(Moved::Draining) => Sticky::Draining,
+        Verdict::Moved(Moved::Down) => Sticky::Down,
+        Verdict::Moved(Moved::Gone) => Sticky::Gone,
+        Verdict::Moved(Moved::Refused) => Sticky::Refused,
+        Verdict::Moved(Moved::Replaced) => Sticky::Replaced,
+        Verdict::Expired => Sticky::Expired,
+        Verdict::Invalid => Sticky::Invalid,
+    }
+}
+
+fn empty<T>(count: usize) -> Box<[OnceCell<T>]> {
+    (0..count).map(|_| OnceCell::new()).collect()
+}
