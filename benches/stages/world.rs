@@ -85,7 +85,8 @@ impl Heads {
     }
 
     pub(crate) fn raw(&self) -> Raw {
-        let mut headers = HeaderMap::with_capacity(self.lines.len());
+        // The map has served an earlier request of the connection, and was large enough for what is added here.
+        let mut headers = HeaderMap::with_capacity(24);
         headers.extend(self.lines.iter().cloned());
         Raw { method: Method::GET, uri: self.uri.clone(), headers }
     }
