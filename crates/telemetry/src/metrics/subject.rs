@@ -58,6 +58,7 @@ impl Label {
 #[derive(Debug)]
 pub struct Subject {
     pub(super) label: Arc<Label>,
+    number: usize,
     /// Exchanges are counted by it.
     pub(super) counts: bool,
     /// The series that was counted in last: mostly the next one too.
@@ -69,8 +70,13 @@ pub struct Subject {
 }
 
 impl Subject {
-    pub(super) fn new(label: Arc<Label>, counts: bool, own: Option<Arc<Cells>>) -> Self {
-        Self { label, counts, last: Cell::new(0), series: RefCell::default(), own, reasons: RefCell::default() }
+    pub(super) fn new(label: Arc<Label>, number: usize, counts: bool, own: Option<Arc<Cells>>) -> Self {
+        Self { label, number, counts, last: Cell::new(0), series: RefCell::default(), own, reasons: RefCell::default() }
+    }
+
+    /// An entry point's number among those of its worker, in the order in which they were asked for.
+    pub fn number(&self) -> usize {
+        self.number
     }
 
     /// Counts an exchange. `make` is called for what is new.

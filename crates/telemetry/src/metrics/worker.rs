@@ -17,6 +17,9 @@ use super::{Metrics, lock};
 pub struct WorkerMetrics {
     metrics: Arc<Metrics>,
     number: usize,
+    /// By their numbers.
+    entry_points: RefCell<Vec<Rc<Subject>>>,
+    /// Routers and services.
     subjects: RefCell<HashMap<Identity, Rc<Subject>>>,
     /// New cells that a scrape cannot read yet, because one was taking over the list when they came.
     pending: RefCell<Vec<Arc<Cells>>>,
@@ -27,22 +30,33 @@ pub struct WorkerMetrics {
 impl WorkerMetrics {
     pub(super) fn new(metrics: Arc<Metrics>, number: usize) -> Self {
         let forgotten = Cell::new(metrics.forgotten.load(Ordering::Acquire));
-        Self { metrics, number, subjects: RefCell::default(), pending: RefCell::default(), forgotten }
+        let (entry_points, subjects, pending) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Self { metrics, number, entry_points, subjects, pending, forgotten }
     }
 
     /// An entry point, by its name.
     pub fn entry_point(&self, name: &str) -> Rc<Subject> {
-        self.subject(Kind::EntryPoint, name, "", self.metrics.options.entry_points)
+        let mut entry_points = self.entry_points.borrow_mut();
+        if let Some(known) = entry_points.iter().find(|known| *known.label.identity.name == *name) {
+            return Rc::clone(known);
+        }
+        let identity = Identity { kind: Kind::EntryPoint, name: name.into(), service: "".into() };
+        let label = self.metrics.label(&identity);
+        let own = self.told(Cells::new(&label, Slot::Connections, 2));
+        let subject = Subject::new(label, entry_points.len(), self.metrics.options.entry_points, Some(own));
+        let subject = Rc::new(subject);
+        entry_points.push(Rc::clone(&subject));
+        subject
     }
 
     /// A service, by its qualified name; `None` where nothing is counted by service.
     pub fn service(&self, name: &str) -> Option<Rc<Subject>> {
-        self.metrics.options.services.then(|| self.subject(Kind::Service, name, "", true))
+        self.metrics.options.services.then(|| self.subject(Kind::Service, name, ""))
     }
 
     /// A router, by its qualified name and its service's; `None` where nothing is counted by router.
     pub fn router(&self, name: &str, service: &str) -> Option<Rc<Subject>> {
-        self.metrics.options.routers.then(|| self.subject(Kind::Router, name, service, true))
+        self.metrics.options.routers.then(|| self.subject(Kind::Router, name, service))
     }
 
     /// True if something is counted by router.
@@ -94,28 +108,20 @@ impl WorkerMetrics {
         self.forgotten.set(forgotten);
     }
 
-    fn subject(&self, kind: Kind, name: &str, service: &str, counts: bool) -> Rc<Subject> {
+    fn subject(&self, kind: Kind, name: &str, service: &str) -> Rc<Subject> {
         let identity = Identity { kind, name: name.into(), service: service.into() };
         let mut subjects = self.subjects.borrow_mut();
         if let Some(subject) = subjects.get(&identity).filter(|subject| !subject.label.is_forgotten()) {
             return Rc::clone(subject);
         }
         let label = self.metrics.label(&identity);
-        let own = match kind {
-            Kind::EntryPoint => Some(Cells::new(&label, Slot::Connections, 2)),
-            Kind::Service => Some(Cells::new(&label, Slot::Tally, tally::COUNT)),
-            Kind::Router => None,
-        };
-        if let Some(own) = &own {
-            self.pending.borrow_mut().push(Arc::clone(own));
-            self.hand_over();
-        }
-        let subject = Rc::new(Subject::new(label, counts, own));
+        let own = (kind == Kind::Service).then(|| self.told(Cells::new(&label, Slot::Tally, tally::COUNT)));
+        let subject = Rc::new(Subject::new(label, 0, true, own));
         subjects.insert(identity, Rc::clone(&subject));
         subject
     }
 
-    /// New cells, told to whoever scrapes.
+    /// New cells for a subject.
     fn cells(&self, subject: &Subject, slot: Slot) -> Arc<Cells> {
         let count = match slot {
             Slot::Exchanges(_) => place::BUCKETS + self.metrics.bounds.len() + 1,
@@ -123,7 +129,11 @@ impl WorkerMetrics {
             Slot::Connections => 2,
             Slot::OwnAnswer(_) | Slot::Broken(_) => 1,
         };
-        let cells = Cells::new(&subject.label, slot, count);
+        self.told(Cells::new(&subject.label, slot, count))
+    }
+
+    /// The same cells, told to whoever scrapes.
+    fn told(&self, cells: Arc<Cells>) -> Arc<Cells> {
         self.pending.borrow_mut().push(Arc::clone(&cells));
         self.hand_over();
         cells
