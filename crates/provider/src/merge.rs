@@ -4,15 +4,17 @@
 //! keeps the servers of all. Between owners, whoever held a name first keeps it; the newcomer's object is refused,
 //! and so is everything of the newcomer that meant the refused object.
 
+mod groups;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use seaway_config::model::{Config, Name, natural_order};
+use seaway_config::model::{Name, natural_order};
 use seaway_config::{Code, Declared, Diagnostic, Middleware, Router, Server, Service};
 
 use crate::docker::{Owner, Partial};
+pub use groups::{Merger, Outcome};
 use settle::{Claim, Kind, Settled, settle};
 
 /// How far a container is on its way; of two definitions of one owner the further one's counts.
@@ -72,32 +74,22 @@ pub struct Merged {
     pub ahead: BTreeSet<String>,
 }
 
-impl Merged {
-    /// Puts everything into `config` under the provider's name.
-    pub fn add_to(&self, config: &mut Config, provider: &str) {
-        let name = |local: &String| Name::new(local, provider);
-        config.routers.extend(self.routers.iter().map(|(n, o)| (name(n), o.object.clone())));
-        config.services.extend(self.services.iter().map(|(n, o)| (name(n), o.object.clone())));
-        config.middlewares.extend(self.middlewares.iter().map(|(n, o)| (name(n), o.object.clone())));
-    }
-}
-
-/// Merges the parts of all containers (and tombstones) of one provider. `standing` tells how far each container is.
+/// Merges the parts of all containers (and tombstones) of one provider. `held` is who held which name so far, and what
+/// comes with the outcome is who holds it now; `standing` tells how far each container is.
 pub fn merge(
     provider: &str,
-    partials: &[Partial],
-    holders: &mut Holders,
+    partials: &[Arc<Partial>],
+    held: &Holders,
     standing: &dyn Fn(&Partial) -> Standing,
-) -> Merged {
+) -> (Merged, Holders) {
     let (refused, withheld) = (Refused::default(), BTreeSet::new());
     let mut merge = Merge { provider, partials, standing, refused, withheld, out: Merged::default() };
     merge.own_diagnostics();
-    let middlewares = merge.middlewares(&holders.middlewares);
-    merge.withhold(&holders.routers);
-    let services = merge.services(&holders.services);
-    let routers = merge.routers(&holders.routers);
-    *holders = Holders { routers, services, middlewares };
-    merge.out
+    let middlewares = merge.middlewares(&held.middlewares);
+    merge.withhold(&held.routers);
+    let services = merge.services(&held.services);
+    let routers = merge.routers(&held.routers);
+    (merge.out, Holders { routers, services, middlewares })
 }
 
 type Held = BTreeMap<String, Owner>;
@@ -111,7 +103,7 @@ struct Refused {
 
 struct Merge<'a> {
     provider: &'a str,
-    partials: &'a [Partial],
+    partials: &'a [Arc<Partial>],
     standing: &'a dyn Fn(&Partial) -> Standing,
     refused: Refused,
     /// Containers, by id, that one of the services gets no server from.
@@ -299,7 +291,7 @@ impl Merge<'_> {
 
 /// All claims on each name of one kind.
 fn gather<'a, T>(
-    partials: &'a [Partial],
+    partials: &'a [Arc<Partial>],
     standing: &dyn Fn(&Partial) -> Standing,
     of: impl Fn(&'a Partial) -> &'a BTreeMap<String, Declared<T>>,
 ) -> BTreeMap<&'a str, Vec<Claim<'a, T>>> {

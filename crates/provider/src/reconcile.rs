@@ -18,12 +18,12 @@ use seaway_config::model::Config;
 use seaway_config::{Code, Diagnostic, Origin, Severity};
 use seaway_routing::compile::{CompileOptions, compile};
 use seaway_routing::state::{Notice, RE_ADMISSION, flag};
-use seaway_routing::{Millis, Published, StateRegistry};
+use seaway_routing::{Millis, Published, RoutingTable, ServerState, StateRegistry};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::docker::{BuildOptions, Builder, Partial};
-use crate::merge::{Found, Holders, Merged, Standing, merge};
+use crate::merge::{Found, Merger, Outcome, Standing};
 use crate::snapshot::{Update, UpdateReceiver};
 use crate::story::Story;
 use crate::story::faults::Faults;
@@ -95,31 +95,40 @@ impl ReconcilerOptions {
 #[derive(Debug)]
 pub struct Reconciler {
     compile: CompileOptions,
-    statics: Config,
     own: Option<String>,
     registry: Arc<StateRegistry>,
     published: Arc<Published>,
     clock: Clock,
     builder: Builder,
-    holders: Holders,
+    merger: Merger,
     tombstones: Tombstones,
     view: View,
     story: Story,
     faults: Faults,
+    told: Told,
     status: watch::Sender<Status>,
-    /// How far each container was when definitions were chosen by that; nothing while nothing was.
-    standings: Option<HashMap<Box<str>, Standing>>,
     /// Signalled before their servers were known, or known of again, and when.
     early: HashMap<String, Instant>,
     flapping: Flapping,
     late: Late,
     /// Containers, by id, whose own definitions are not in force yet.
     ahead: BTreeSet<String>,
+    /// Servers that are kept back.
+    held_back: Vec<Arc<ServerState>>,
     /// When the next container has stayed up for long enough.
     settles: Option<Millis>,
     /// When containers that were told to end are to be looked at again.
     overdue: BTreeMap<String, Instant>,
     due: Due,
+}
+
+/// What was told with the last table, and what it was made from.
+#[derive(Debug, Default)]
+struct Told {
+    compiled: Arc<[Diagnostic]>,
+    late: Vec<Diagnostic>,
+    stale: Option<Diagnostic>,
+    all: Arc<[Diagnostic]>,
 }
 
 /// When something is to be done.
@@ -143,23 +152,23 @@ impl Reconciler {
         let provider = options.build.provider.clone();
         Self {
             compile: options.compile,
-            statics: options.statics,
+            merger: Merger::new(&provider, options.statics),
             own: options.build.own.clone(),
             registry,
             published,
             clock,
             builder: Builder::new(options.build),
-            holders: Holders::default(),
             tombstones: Tombstones::new(options.keep),
             view: View::default(),
             story: Story::default(),
             faults: Faults::default(),
             status: watch::channel(Status::new(provider)).0,
-            standings: None,
+            told: Told::default(),
             early: HashMap::new(),
             flapping: Flapping::default(),
             late: Late::default(),
             ahead: BTreeSet::new(),
+            held_back: Vec::new(),
             settles: None,
             overdue: BTreeMap::new(),
             due: Due::default(),
@@ -254,9 +263,7 @@ impl Reconciler {
     /// Its servers know. If it has none yet, or those of a run that has ended, the signal is for the run that no snapshot
     /// has told of yet.
     fn terminating(&mut self, container: &str) {
-        let servers = self.registry.servers();
-        let mut own = servers.iter().filter(|s| *s.identity().container == *container);
-        if own.all(|s| s.flags() & flag::GONE != 0) {
+        if self.registry.of_container(container).iter().all(|s| s.flags() & flag::GONE != 0) {
             // Most of those that come here are never routed.
             self.early.retain(|_, at| at.elapsed() < UNKNOWN);
             self.early.insert(container.to_owned(), Instant::now());
@@ -277,10 +284,11 @@ impl Reconciler {
     fn hold_back(&mut self, now: Millis) {
         let waiting = self.flapping.waiting(now);
         self.settles = waiting.values().min().copied();
-        for state in self.registry.servers() {
-            let container = &*state.identity().container;
-            if waiting.contains_key(container) || self.ahead.contains(container) {
-                state.set(flag::HELD_BACK);
+        for container in waiting.into_keys().chain(self.ahead.iter().map(String::as_str)) {
+            for state in self.registry.of_container(container) {
+                if state.set(flag::HELD_BACK) {
+                    self.held_back.push(state);
+                }
             }
         }
     }
@@ -290,15 +298,13 @@ impl Reconciler {
         let waiting = self.flapping.waiting(now);
         self.settles = waiting.values().min().copied();
         let mut ready = false;
-        for state in self.registry.servers() {
+        let ahead = &self.ahead;
+        self.held_back.retain(|state| {
             let container = &*state.identity().container;
-            if state.flags() & flag::HELD_BACK != 0
-                && !waiting.contains_key(container)
-                && !self.ahead.contains(container)
-            {
-                ready |= state.clear(flag::HELD_BACK);
-            }
-        }
+            let stays = waiting.contains_key(container) || ahead.contains(container);
+            ready |= !stays && state.clear(flag::HELD_BACK);
+            stays
+        });
         if ready {
             self.published.wake();
         }
@@ -333,8 +339,8 @@ impl Reconciler {
     fn readiness_changed(&mut self) {
         self.story.note(self.clock.now());
         self.due.tell.get_or_insert_with(|| Instant::now() + TELLING);
-        let standings_changed = self.standings.as_ref().is_some_and(|before| *before != standings(&self.registry));
-        if standings_changed || self.late.is_over() {
+        let registry = &self.registry;
+        if self.merger.is_due(&|part| standing(part, registry)) || self.late.is_over() {
             self.change();
         }
     }
@@ -372,18 +378,15 @@ impl Reconciler {
         let started = Instant::now();
         let now = self.clock.now();
         let built = self.builder.build(self.view.for_table());
-        let stand_ins = self.tombstones.stand_ins(&built, now);
-        let mut partials = built.partials;
-        partials.extend(stand_ins);
-        let known = standings(&self.registry);
-        let merged = merge(self.builder.provider(), &partials, &mut self.holders, &|p| standing(p, &known));
-        self.standings = merged.undecided.then_some(known);
-        let mut config = self.statics.clone();
-        merged.add_to(&mut config, self.builder.provider());
+        let mut parts = built.partials;
+        parts.extend(self.tombstones.stand_ins(&built.seen, &self.merger, now));
+        let registry = &self.registry;
+        let merged = self.merger.update(parts, &|part| standing(part, registry));
         let previous = self.published.current();
         self.compile.own_container =
             self.own.as_deref().and_then(|id| self.view.get(id)).map(|c| c.name.as_str().into());
-        let mut table = compile(Arc::new(config), &self.registry, Some(&previous), &self.compile, now);
+        let config = Arc::new(self.merger.config().clone());
+        let mut table = compile(config, &self.registry, Some(&previous), &self.compile, now);
         drop(previous);
         let known = self.early.keys().filter(|id| self.view.get(id).is_some_and(|c| c.running));
         let known: Vec<String> = known.cloned().collect();
@@ -392,25 +395,20 @@ impl Reconciler {
             self.registry.notify(&container, Notice::Terminating, now);
             self.look_again(container);
         }
-        for container in self.view.for_table() {
-            self.flapping.see(container, now);
-        }
-        self.ahead.clone_from(&merged.ahead);
+        self.flapping.see(|id| self.view.get(id), now);
+        self.ahead = self.merger.ahead();
         self.hold_back(now);
         let late = self.late.look(&table, now);
-        let found = all_diagnostics(&merged, &partials, table.diagnostics.iter().chain(&late));
-        let stale = self.status.borrow().stale.as_ref().map(|stale| self.stale(stale));
-        table.diagnostics = stale.into_iter().chain(found.iter().map(|f| f.diagnostic.clone())).collect();
+        let news = self.tell_faults(&mut table, late, merged);
         self.published.publish(table);
         self.let_go(now);
         let done = Instant::now();
         let (dirty, since) = self.due.dirty.take().unwrap_or((started, now));
         let took = done - dirty;
         self.due = Due { applied: Some(done), ..Due::default() };
-        self.tombstones.remember(merged);
         self.status.send_modify(|status| status.applied(now, took));
         self.tell(self.clock.now(), since);
-        for line in self.faults.update(&found) {
+        for line in news.map(|found| self.faults.update(&found)).into_iter().flatten() {
             match line.severity {
                 Severity::Error => tracing::error!(target: "seaway::labels", "{}", line.text),
                 Severity::Warning => tracing::warn!(target: "seaway::labels", "{}", line.text),
@@ -418,6 +416,26 @@ impl Reconciler {
             }
         }
         self.registry.collect_garbage();
+    }
+
+    /// Puts into the table what labels, merging and compiling found. Returns it if it may differ from the last time.
+    fn tell_faults(&mut self, table: &mut RoutingTable, late: Vec<Diagnostic>, merged: Outcome) -> Option<Vec<Found>> {
+        let stale = self.status.borrow().stale.as_ref().map(|stale| self.stale(stale));
+        let compiled = Arc::clone(&table.diagnostics);
+        // Whose a finding of the compiler is depends on the parts.
+        let is_same = !merged.told
+            && Arc::ptr_eq(&self.told.compiled, &compiled)
+            && (compiled.is_empty() || !merged.changed)
+            && (&late, &stale) == (&self.told.late, &self.told.stale);
+        if is_same {
+            table.diagnostics = Arc::clone(&self.told.all);
+            return None;
+        }
+        let found = all_diagnostics(&self.merger, compiled.iter().chain(&late));
+        let all: Arc<[Diagnostic]> = stale.iter().chain(found.iter().map(|f| &f.diagnostic)).cloned().collect();
+        table.diagnostics = Arc::clone(&all);
+        self.told = Told { compiled, late, stale, all };
+        Some(found)
     }
 
     fn tell(&mut self, now: Millis, since: Millis) {
@@ -435,45 +453,35 @@ impl Reconciler {
     }
 }
 
-/// How far each container with servers is, by its id.
-fn standings(registry: &StateRegistry) -> HashMap<Box<str>, Standing> {
-    let mut standings: HashMap<Box<str>, Standing> = HashMap::new();
-    for state in registry.servers() {
-        // Who is kept back by us alone is as far as it can be.
-        let flags = state.flags() & !flag::HELD_BACK;
-        let standing = match flags {
-            0 => Standing::Ready,
-            _ if flags & (flag::TERMINATING | flag::GONE) != 0 => Standing::Leaving,
-            _ => Standing::Running,
-        };
-        let known = standings.entry(state.identity().container.clone()).or_insert(standing);
-        *known = standing.max(*known);
-    }
-    standings
-}
-
-fn standing(partial: &Partial, known: &HashMap<Box<str>, Standing>) -> Standing {
+/// How far a container is.
+fn standing(partial: &Partial, registry: &StateRegistry) -> Standing {
     if partial.id.is_empty() {
         return Standing::Gone;
     }
     let has_servers =
         partial.services.values().any(|s| s.value.servers.iter().any(|s| *s.identity.container == *partial.id));
-    match known.get(partial.id.as_str()) {
-        Some(standing) if has_servers => *standing,
-        None if has_servers => Standing::Running,
-        _ if partial.well => Standing::Ready,
-        _ => Standing::Running,
+    if !has_servers {
+        return if partial.well { Standing::Ready } else { Standing::Running };
     }
+    let furthest = registry.of_container(&partial.id).into_iter().map(|state| {
+        // Who is kept back by us alone is as far as it can be.
+        match state.flags() & !flag::HELD_BACK {
+            0 => Standing::Ready,
+            flags if flags & (flag::TERMINATING | flag::GONE) != 0 => Standing::Leaving,
+            _ => Standing::Running,
+        }
+    });
+    furthest.max().unwrap_or(Standing::Running)
 }
 
 /// What labels, merging and compiling found, each once.
-fn all_diagnostics<'d>(
-    merged: &Merged,
-    partials: &[Partial],
-    compiled: impl Iterator<Item = &'d Diagnostic>,
-) -> Vec<Found> {
-    let owners: HashMap<&str, Arc<str>> =
-        partials.iter().map(|p| (p.container.as_str(), Arc::from(p.owner.to_string()))).collect();
+fn all_diagnostics<'d>(merger: &Merger, compiled: impl Iterator<Item = &'d Diagnostic>) -> Vec<Found> {
+    let mut compiled = compiled.peekable();
+    let mut owners: HashMap<&str, Arc<str>> = HashMap::new();
+    if compiled.peek().is_some() {
+        let parts = merger.parts().iter();
+        owners.extend(parts.map(|p| (p.container.as_str(), Arc::from(p.owner.to_string()))));
+    }
     let compiled = compiled.map(|diagnostic| {
         let whose = owners.get(&*diagnostic.origin.resource).cloned();
         Found {
@@ -482,7 +490,7 @@ fn all_diagnostics<'d>(
         }
     });
     let mut seen = HashSet::new();
-    let all = merged.diagnostics.iter().cloned().chain(compiled);
+    let all = merger.diagnostics().cloned().chain(compiled);
     all.filter(|f| {
         let d = &f.diagnostic;
         seen.insert((d.code, Arc::clone(&f.whose), d.origin.key.clone(), d.message.clone()))

@@ -85,10 +85,23 @@ pub struct Partial {
 /// What a whole snapshot declares.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Built {
-    /// One part for each container that counts, sorted by the container's id.
-    pub partials: Vec<Partial>,
-    /// All running containers by id with their owners, also those that do not count.
-    pub present: BTreeMap<String, Owner>,
+    /// One part for each container that counts, in the order of the snapshot. One that is as before is the same `Arc`.
+    pub partials: Vec<Arc<Partial>>,
+    /// Containers that were there before, or are there now, and run or are declared otherwise since.
+    pub seen: Vec<Seen>,
+}
+
+/// News of a container's being there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its id.
+    pub id: String,
+    /// Whose it was, if it ran or counted.
+    pub before: Option<Arc<Owner>>,
+    /// Whose it is, if it runs or counts.
+    pub now: Option<Arc<Owner>>,
+    /// It runs.
+    pub runs: bool,
 }
 
 /// How containers are read.
@@ -156,17 +169,35 @@ impl BuildOptions {
     }
 }
 
-/// Builds snapshots one after another; labels that did not change are not read again.
+/// Builds snapshots one after another; what did not change is not read again.
 #[derive(Debug)]
 pub struct Builder {
     options: BuildOptions,
-    decoded: HashMap<String, (Arc<Container>, Arc<Decoded>)>,
+    /// In the order of the last snapshot.
+    known: Vec<Known>,
+    called: Called,
+    own: Option<OwnContainer>,
+}
+
+/// A container of the last snapshot.
+#[derive(Debug)]
+struct Known {
+    container: Arc<Container>,
+    decoded: Arc<Decoded>,
+    owner: Arc<Owner>,
+    /// `web-3`, where Compose numbered it.
+    numbered: Option<String>,
+    takes_part: bool,
+    /// What it declares.
+    partial: Option<Arc<Partial>>,
+    /// Something was told of it since that was built.
+    news: bool,
 }
 
 impl Builder {
     /// A builder that has seen nothing yet.
     pub fn new(options: BuildOptions) -> Self {
-        Self { options, decoded: HashMap::new() }
+        Self { options, known: Vec::new(), called: Called::default(), own: None }
     }
 
     /// The provider's name.
@@ -174,40 +205,149 @@ impl Builder {
         &self.options.provider
     }
 
-    /// What the snapshot declares.
+    /// What the snapshot declares. One that is sorted by the containers' ids costs the least.
     pub fn build(&mut self, snapshot: &[Arc<Container>]) -> Built {
         let own = self.options.own.as_deref().and_then(|id| OwnContainer::find(id, snapshot));
-        let by_id = snapshot.iter().map(|c| (c.id.as_str(), &**c)).collect();
-        let around = Surroundings { by_id, own, host_address: self.options.host_address };
-        let mut built = Built::default();
-        built.present.extend(snapshot.iter().filter(|c| c.running).map(|c| (c.id.clone(), Owner::of(c))));
-        let mut taking_part = Vec::new();
-        for container in snapshot.iter().filter(|c| !is_one_off(c)) {
-            let decoded = self.decode(container);
-            if takes_part(container, &decoded, &self.options) {
-                taking_part.push((&**container, decoded));
+        let moved = own != self.own;
+        self.own.clone_from(&own);
+        let seen = self.read(snapshot);
+        let renamed = std::mem::take(&mut self.called.changed);
+        let around = Surroundings { all: snapshot, own, host_address: self.options.host_address };
+        let mut partials = Vec::new();
+        for known in self.known.iter_mut().filter(|known| known.takes_part) {
+            let numbered = known.numbered.as_ref();
+            // An address that is another container's changes with that one.
+            let follows = || known.container.network_mode.starts_with("container:");
+            let called_otherwise = || !renamed.is_empty() && numbered.is_some_and(|name| renamed.contains(name));
+            let is_same = !moved && !known.news && !called_otherwise() && !follows();
+            if let Some(partial) = known.partial.as_ref().filter(|_| is_same) {
+                partials.push(Arc::clone(partial));
+                continue;
             }
+            let name = numbered.filter(|name| self.called.is_unique(name)).unwrap_or(&known.container.name);
+            let one = One {
+                container: &known.container,
+                decoded: &known.decoded,
+                options: &self.options,
+                around: &around,
+                name,
+            };
+            let partial = one.build();
+            let same = known.partial.as_ref().filter(|before| ***before == partial);
+            let partial = same.map_or_else(|| Arc::new(partial), Arc::clone);
+            partials.push(Arc::clone(&partial));
+            (known.partial, known.news) = (Some(partial), false);
         }
-        let names = server_names(&taking_part);
-        for (container, decoded) in &taking_part {
-            let name = names.get(container.id.as_str()).map_or(container.name.as_str(), String::as_str);
-            let one = One { container, decoded, options: &self.options, around: &around, name };
-            built.partials.push(one.build());
-        }
-        built.partials.sort_by(|a, b| a.id.cmp(&b.id));
-        self.decoded.retain(|id, _| around.by_id.contains_key(id.as_str()));
-        built
+        Built { partials, seen }
     }
 
-    fn decode(&mut self, container: &Arc<Container>) -> Arc<Decoded> {
-        if let Some((seen, decoded)) = self.decoded.get(&container.id)
-            && (Arc::ptr_eq(seen, container) || (seen.labels == container.labels && seen.name == container.name))
-        {
-            return Arc::clone(decoded);
+    /// Brings what is known of the containers up to date.
+    fn read(&mut self, snapshot: &[Arc<Container>]) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        let mut before = std::mem::take(&mut self.known).into_iter().peekable();
+        let mut known = Vec::with_capacity(snapshot.len());
+        for container in snapshot {
+            while let Some(gone) =
+                before.next_if(|b| !Arc::ptr_eq(&b.container, container) && b.container.id < container.id)
+            {
+                seen.push(self.leave(gone));
+            }
+            let same = before.next_if(|b| Arc::ptr_eq(&b.container, container) || b.container.id == container.id);
+            match same {
+                Some(same) if Arc::ptr_eq(&same.container, container) => known.push(same),
+                other => known.push(self.meet(container, other, &mut seen)),
+            }
         }
-        let decoded = Arc::new(decode_container(&container.labels, &self.options.provider, &container.name));
-        self.decoded.insert(container.id.clone(), (Arc::clone(container), Arc::clone(&decoded)));
-        decoded
+        for gone in before {
+            seen.push(self.leave(gone));
+        }
+        self.known = known;
+        seen
+    }
+
+    fn meet(&mut self, container: &Arc<Container>, before: Option<Known>, seen: &mut Vec<Seen>) -> Known {
+        let labels =
+            before.as_ref().filter(|b| b.container.labels == container.labels && b.container.name == container.name);
+        let decoded = match labels {
+            Some(before) => Arc::clone(&before.decoded),
+            None => Arc::new(decode_container(&container.labels, &self.options.provider, &container.name)),
+        };
+        let known = Known {
+            owner: Arc::new(Owner::of(container)),
+            numbered: numbered(container),
+            takes_part: takes_part(container, &decoded, &self.options),
+            container: Arc::clone(container),
+            decoded,
+            partial: before.as_ref().and_then(|before| before.partial.clone()),
+            news: true,
+        };
+        let runs = container.running;
+        let mut news = Seen { id: container.id.clone(), before: None, now: known.standing_for(), runs };
+        if let Some(before) = before {
+            news.before = self.leave(before).before;
+        }
+        self.called.enter(&known);
+        seen.push(news);
+        known
+    }
+
+    fn leave(&mut self, known: Known) -> Seen {
+        self.called.leave(&known);
+        Seen { before: known.standing_for(), id: known.container.id.clone(), now: None, runs: false }
+    }
+}
+
+impl Known {
+    /// Its owner, whom it stands for as long as it runs or declares something.
+    fn standing_for(&self) -> Option<Arc<Owner>> {
+        (self.container.running || self.takes_part).then(|| Arc::clone(&self.owner))
+    }
+}
+
+/// Who is called how, of those that run and take part. While a replica is recreated, both generations have its number,
+/// and that is right.
+#[derive(Debug, Default)]
+struct Called {
+    owners: HashMap<String, HashMap<Arc<Owner>, usize>>,
+    /// Names that have become one owner's alone, or are so no more.
+    changed: HashSet<String>,
+}
+
+impl Called {
+    fn enter(&mut self, known: &Known) {
+        for name in known.names() {
+            let owners = self.owners.entry(name.clone()).or_default();
+            *owners.entry(Arc::clone(&known.owner)).or_default() += 1;
+            self.changed.insert(name);
+        }
+    }
+
+    fn leave(&mut self, known: &Known) {
+        for name in known.names() {
+            let Some(owners) = self.owners.get_mut(&name) else { continue };
+            if let Some(count) = owners.get_mut(&known.owner) {
+                *count -= 1;
+                if *count == 0 {
+                    owners.remove(&known.owner);
+                }
+            }
+            if owners.is_empty() {
+                self.owners.remove(&name);
+            }
+            self.changed.insert(name);
+        }
+    }
+
+    fn is_unique(&self, name: &str) -> bool {
+        self.owners.get(name).is_some_and(|owners| owners.len() == 1)
+    }
+}
+
+impl Known {
+    fn names(&self) -> impl Iterator<Item = String> {
+        let counts = self.container.running && self.takes_part;
+        let names = [self.numbered.clone(), Some(self.container.name.clone())];
+        names.into_iter().flatten().filter(move |_| counts)
     }
 }
 
@@ -225,28 +365,18 @@ fn is_one_off(container: &Container) -> bool {
 /// Whether it is to be routed at all.
 fn takes_part(container: &Container, decoded: &Decoded, options: &BuildOptions) -> bool {
     // Whoever mistypes `traefik.enable` meant to say something about this container: it is shown, and off.
-    decoded.enable.unwrap_or(options.exposed_by_default || decoded.provider_fault)
+    !is_one_off(container)
+        && decoded.enable.unwrap_or(options.exposed_by_default || decoded.provider_fault)
         && options.constraints.as_ref().is_none_or(|c| c.matches(&container.labels))
         && (container.running || decoded.allow_non_running)
 }
 
-/// How people call each container: `web-3` where Compose numbered it and nothing else that runs and takes part is called
-/// so, else by the container's name. While a replica is recreated, both generations have its number, and that is right.
-fn server_names<'c>(taking_part: &[(&'c Container, Arc<Decoded>)]) -> HashMap<&'c str, String> {
-    let numbered = |c: &Container| {
-        let (service, number) = (compose_name(c)?.0, c.labels.get(NUMBER)?);
-        let plain =
-            |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        (plain(service) && plain(number)).then(|| format!("{service}-{number}"))
-    };
-    let mut called: HashMap<String, HashSet<Owner>> = HashMap::new();
-    for container in taking_part.iter().map(|(c, _)| *c).filter(|c| c.running) {
-        for name in numbered(container).into_iter().chain([container.name.clone()]) {
-            called.entry(name).or_default().insert(Owner::of(container));
-        }
-    }
-    let unique = |name: &String| called.get(name).is_some_and(|owners| owners.len() == 1);
-    taking_part.iter().filter_map(|(c, _)| Some((c.id.as_str(), numbered(c).filter(unique)?))).collect()
+/// How Compose numbered the container: people call it so where nothing else that runs and takes part is called so, else
+/// by its own name.
+fn numbered(container: &Container) -> Option<String> {
+    let (service, number) = (compose_name(container)?.0, container.labels.get(NUMBER)?);
+    let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    (plain(service) && plain(number)).then(|| format!("{service}-{number}"))
 }
 
 /// One container on its way to a [`Partial`].

@@ -1,6 +1,6 @@
 //! By which address a container is reached, and whether Seaway can reach it at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +27,7 @@ impl OwnContainer {
     /// engine is another machine's) or uses the host's network, from which every bridge can be reached.
     pub fn find(id: &str, snapshot: &[Arc<Container>]) -> Option<Self> {
         let own = snapshot.iter().find(|c| c.id == id)?;
-        let by_id = snapshot.iter().map(|c| (c.id.as_str(), &**c)).collect();
-        let holder = network_holder(own, &by_id).map_or(&**own, |(holder, _)| holder);
+        let holder = network_holder(own, snapshot).map_or(&**own, |(holder, _)| holder);
         if holder.network_mode == "host" {
             return None;
         }
@@ -87,8 +86,8 @@ fn container_id(text: &str) -> Option<String> {
 /// What surrounds a container: the others, Seaway's own one, and how the host is reached.
 #[derive(Debug, Default)]
 pub struct Surroundings<'a> {
-    /// All containers by id.
-    pub by_id: HashMap<&'a str, &'a Container>,
+    /// All containers, sorted by id.
+    pub all: &'a [Arc<Container>],
     /// Seaway's own container; nothing outside of one or with the host's network.
     pub own: Option<OwnContainer>,
     /// The host's address as seen from Seaway's container (`host.docker.internal`), where it is known.
@@ -119,7 +118,7 @@ pub fn place(
     around: &Surroundings<'_>,
     origin: &Origin,
 ) -> Result<Place, Box<Diagnostic>> {
-    let Some((holder, inherited)) = network_holder(container, &around.by_id) else {
+    let Some((holder, inherited)) = network_holder(container, around.all) else {
         let what = format!("its network mode is {} and that container is not there", container.network_mode);
         return Err(no_address(origin, what, "start that container first, or attach this one to a network"));
     };
@@ -157,17 +156,15 @@ pub fn place(
 }
 
 /// Follows `container:<id>` to the container whose network is used, and the network that a label on the way names.
-fn network_holder<'c>(
-    container: &'c Container,
-    by_id: &HashMap<&str, &'c Container>,
-) -> Option<(&'c Container, Option<&'c str>)> {
+fn network_holder<'c>(container: &'c Container, all: &'c [Arc<Container>]) -> Option<(&'c Container, Option<&'c str>)> {
     let (mut holder, mut named) = (container, None);
     for _ in 0..MOST_STEPS {
         let Some(id) = holder.network_mode.strip_prefix("container:") else {
             return Some((holder, named));
         };
         // The engine writes the full id; a name is understood too.
-        holder = by_id.get(id).copied().or_else(|| by_id.values().copied().find(|c| c.name == id))?;
+        let by_id = all.binary_search_by(|c| c.id.as_str().cmp(id)).ok().and_then(|at| all.get(at));
+        holder = by_id.or_else(|| all.iter().find(|c| c.name == id || c.id == id))?;
         named = network_label(holder).map(|(_, name)| name).or(named);
     }
     None

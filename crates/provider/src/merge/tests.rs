@@ -15,7 +15,9 @@ fn merged(containers: impl IntoIterator<Item = Container>) -> Merged {
 }
 
 fn merge_with(holders: &mut Holders, containers: impl IntoIterator<Item = Container>) -> Merged {
-    merge("docker", &build(containers).partials, holders, &running)
+    let (merged, now) = merge("docker", &build(containers).partials, holders, &running);
+    *holders = now;
+    merged
 }
 
 fn at(created: &str, container: Container) -> Container {
@@ -143,7 +145,7 @@ fn a_redeploy_takes_the_new_definition_once_the_new_container_is_ready() {
     assert_eq!(merged([old(), new(DockerHealth::Healthy)]).routers["R"].object.value.rule, "Host(`new`)");
     let leaving = |p: &Partial| if p.container.ends_with('1') { Standing::Leaving } else { Standing::Running };
     let parts = build([old(), new(DockerHealth::Starting)]).partials;
-    let stopped = merge("docker", &parts, &mut Holders::default(), &leaving);
+    let (stopped, _) = merge("docker", &parts, &Holders::default(), &leaving);
     assert_eq!(stopped.routers["R"].object.value.rule, "Host(`new`)");
 }
 
@@ -237,21 +239,13 @@ fn the_outcome_does_not_depend_on_the_order_of_the_containers() {
         ]
     };
     let mut parts = build(make()).partials;
-    let straight = merge("docker", &parts, &mut Holders::default(), &running);
+    let (straight, _) = merge("docker", &parts, &Holders::default(), &running);
     parts.reverse();
-    let mut reversed = merge("docker", &parts, &mut Holders::default(), &running);
+    let (mut reversed, _) = merge("docker", &parts, &Holders::default(), &running);
     let sorted = |merged: &mut Merged| merged.diagnostics.sort_by_key(|f| f.diagnostic.to_string());
     let mut straight = straight;
     sorted(&mut straight);
     sorted(&mut reversed);
     assert_eq!(straight, reversed);
     assert_eq!(straight.routers["R"].owner, Owner::Container("b".to_owned()), "same age: the smaller id");
-}
-
-#[test]
-fn names_get_the_provider() {
-    let mut config = Config::default();
-    merged([replica("shop", "web", 1, &[])]).add_to(&mut config, "docker");
-    assert_eq!(config.routers.keys().map(Name::to_string).collect::<Vec<_>>(), ["web-shop@docker"]);
-    assert_eq!(config.services.len(), 1);
 }

@@ -37,11 +37,15 @@ impl Flapping {
         self.0.entry(id.to_owned()).or_default().ends.push_back(now);
     }
 
-    /// Takes note of the run that the engine tells of.
-    pub(super) fn see(&mut self, container: &Container, now: Millis) {
-        let Some(lately) = self.0.get_mut(&container.id) else { return };
-        if container.running && *lately.run != *container.started_at {
-            (lately.run, lately.since) = (container.started_at.as_str().into(), now);
+    /// Takes note of the runs that the engine tells of.
+    pub(super) fn see<'c>(&mut self, container: impl Fn(&str) -> Option<&'c Container>, now: Millis) {
+        for (id, lately) in &mut self.0 {
+            if let Some(container) = container(id)
+                && container.running
+                && *lately.run != *container.started_at
+            {
+                (lately.run, lately.since) = (container.started_at.as_str().into(), now);
+            }
         }
     }
 
@@ -79,7 +83,8 @@ mod tests {
         (0..runs)
             .map(|run| {
                 let id = "c".to_owned();
-                flapping.see(&Container { id, started_at: run.to_string(), ..Container::default() }, now);
+                let started = Container { id, started_at: run.to_string(), ..Container::default() };
+                flapping.see(|_| Some(&started), now);
                 let wait = flapping.waiting(now).get("c").map_or(0, |until| until.0 - now.0);
                 now.0 += up;
                 flapping.ended("c", now);
@@ -101,8 +106,8 @@ mod tests {
             flapping.ended("c", Millis(at));
         }
         let run = Container { id: "c".to_owned(), started_at: "1".to_owned(), ..Container::default() };
-        flapping.see(&run, Millis(3000));
-        flapping.see(&run, Millis(3300));
+        flapping.see(|_| Some(&run), Millis(3000));
+        flapping.see(|_| Some(&run), Millis(3300));
         assert_eq!(flapping.waiting(Millis(3300)).get("c"), Some(&Millis(3400)));
         assert!(flapping.waiting(Millis(3400)).is_empty());
     }

@@ -1,6 +1,5 @@
 //! What is known of the containers now: the last snapshot, brought forward by the notices that came after it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use seaway_config::model::DockerHealth;
@@ -13,7 +12,8 @@ use crate::snapshot::Snapshot;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    containers: Vec<Arc<Container>>,
+    /// Sorted by id.
+    containers: Snapshot,
     /// Something changed since the last table was made.
     changed: bool,
 }
@@ -26,7 +26,7 @@ impl View {
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&Container> {
-        self.containers.iter().find(|c| c.id == id).map(|c| &**c)
+        self.containers.get(self.place(id)?).map(|c| &**c)
     }
 
     /// With this snapshot the table in force is out of date.
@@ -40,11 +40,16 @@ impl View {
     /// must not wait for a table. True if it changed anything there.
     pub(super) fn replace(&mut self, snapshot: &Snapshot, registry: &StateRegistry, now: Millis) -> bool {
         self.changed |= self.differs(snapshot);
-        let before = std::mem::replace(&mut self.containers, snapshot.to_vec());
-        let after: HashMap<&str, &Container> = self.containers.iter().map(|c| (c.id.as_str(), &**c)).collect();
+        let before = std::mem::replace(&mut self.containers, sorted(snapshot));
+        let mut after = self.containers.iter().peekable();
         let mut changed = false;
-        for old in &before {
-            let Some(new) = after.get(old.id.as_str()).filter(|new| new.running) else {
+        for old in before.iter() {
+            if after.next_if(|new| Arc::ptr_eq(new, old)).is_some() {
+                continue;
+            }
+            while after.next_if(|new| new.id < old.id).is_some() {}
+            let new = after.next_if(|new| new.id == old.id);
+            let Some(new) = new.filter(|new| new.running) else {
                 changed |= old.running && !registry.notify(&old.id, Notice::Ended, now).is_empty();
                 continue;
             };
@@ -87,6 +92,21 @@ impl View {
     }
 
     fn container_mut(&mut self, id: &str) -> Option<&mut Container> {
-        self.containers.iter_mut().find(|c| c.id == id).map(Arc::make_mut)
+        let place = self.place(id)?;
+        Arc::make_mut(&mut self.containers).get_mut(place).map(Arc::make_mut)
     }
+
+    fn place(&self, id: &str) -> Option<usize> {
+        self.containers.binary_search_by(|c| c.id.as_str().cmp(id)).ok()
+    }
+}
+
+/// As providers promise it; one that does not keep its promise is put right.
+fn sorted(snapshot: &Snapshot) -> Snapshot {
+    if snapshot.is_sorted_by(|a, b| a.id <= b.id) {
+        return Arc::clone(snapshot);
+    }
+    let mut containers = snapshot.to_vec();
+    containers.sort_by(|a, b| a.id.cmp(&b.id));
+    Arc::new(containers)
 }

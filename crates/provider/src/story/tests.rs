@@ -8,7 +8,7 @@ use seaway_routing::state::{Notice, StateRegistry, flag};
 
 use super::*;
 use crate::docker::{Builder, Container};
-use crate::merge::{Holders, Standing, merge};
+use crate::merge::{Merger, Standing};
 use crate::testing::{options, replica, snapshot};
 
 /// Tables as the reconciler makes them, without its timing.
@@ -29,11 +29,10 @@ impl World {
 
     fn set(&mut self, containers: impl IntoIterator<Item = Container>) -> Vec<String> {
         let built = self.builder.build(&snapshot(containers));
-        let merged = merge("docker", &built.partials, &mut Holders::default(), &|_| Standing::Ready);
-        let mut config = Config::default();
-        merged.add_to(&mut config, "docker");
+        let mut merger = Merger::new("docker", Config::default());
+        merger.update(built.partials, &|_| Standing::Ready);
         let options = CompileOptions::default();
-        self.table = compile(Arc::new(config), &self.registry, Some(&self.table), &options, self.now);
+        self.table = compile(Arc::new(merger.config().clone()), &self.registry, Some(&self.table), &options, self.now);
         self.story.tell(&self.table, self.now, self.now)
     }
 

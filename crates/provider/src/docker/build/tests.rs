@@ -7,17 +7,17 @@ use super::*;
 use crate::docker::{Attachment, Binding, Protocol};
 use crate::testing::{build, container, options, replica, snapshot};
 
-fn one(container: Container) -> Partial {
+fn one(container: Container) -> Arc<Partial> {
     let mut built = build([container]);
     assert_eq!(built.partials.len(), 1, "the container counts");
     built.partials.pop().unwrap()
 }
 
-fn with(options: BuildOptions, container: Container) -> Option<Partial> {
+fn with(options: BuildOptions, container: Container) -> Option<Arc<Partial>> {
     Builder::new(options).build(&snapshot([container])).partials.pop()
 }
 
-fn labelled(labels: &[(&str, &str)]) -> Partial {
+fn labelled(labels: &[(&str, &str)]) -> Arc<Partial> {
     one(container("Test", "10.0.0.2", labels))
 }
 
@@ -439,14 +439,14 @@ fn unchanged_labels_are_read_once() {
     let mut builder = Builder::new(options());
     let state = snapshot([container("web", "10.0.0.2", &[])]);
     builder.build(&state);
-    let first = Arc::clone(&builder.decoded["web"].1);
+    let first = Arc::clone(&builder.known[0].decoded);
     builder.build(&state);
     builder.build(&snapshot([Container { paused: true, ..container("web", "10.0.0.2", &[]) }]));
-    assert!(Arc::ptr_eq(&first, &builder.decoded["web"].1));
+    assert!(Arc::ptr_eq(&first, &builder.known[0].decoded));
     builder.build(&snapshot([container("web", "10.0.0.2", &[("traefik.enable", "true")])]));
-    assert!(!Arc::ptr_eq(&first, &builder.decoded["web"].1));
+    assert!(!Arc::ptr_eq(&first, &builder.known[0].decoded));
     builder.build(&[]);
-    assert!(builder.decoded.is_empty(), "what is gone is forgotten");
+    assert!(builder.known.is_empty() && builder.called.owners.is_empty(), "what is gone is forgotten");
 }
 
 #[test]

@@ -23,12 +23,12 @@ fn container(id: &str, mode: &str, networks: &[(&str, &str)]) -> Container {
     }
 }
 
-fn around<'a>(others: &'a [Container], own: Option<&[&str]>) -> Surroundings<'a> {
+fn around<'a>(others: &'a [Arc<Container>], own: Option<&[&str]>) -> Surroundings<'a> {
     let own = own.map(|names| OwnContainer {
         id: "own".to_owned(),
         networks: names.iter().map(|n| (format!("id-of-{n}"), (*n).to_owned())).collect(),
     });
-    Surroundings { by_id: others.iter().map(|c| (c.id.as_str(), c)).collect(), own, host_address: None }
+    Surroundings { all: others, own, host_address: None }
 }
 
 fn find(container: &Container, named: &str, around: &Surroundings<'_>) -> Result<Place, Box<Diagnostic>> {
@@ -115,10 +115,10 @@ fn host_networking() {
 fn the_network_of_another_container() {
     let mut vpn = container("vpn", "a", &[("a", "10.0.0.9"), ("b", "10.1.0.9")]);
     let app = container("app", "container:vpn", &[]);
-    let others = [vpn.clone()];
+    let others = [Arc::new(vpn.clone())];
     assert_eq!(find(&app, "b", &around(&others, None)).unwrap().ip.to_string(), "10.1.0.9", "own label counts there");
     vpn.labels.insert("traefik.docker.network".to_owned(), "a".to_owned());
-    let others = [vpn];
+    let others = [Arc::new(vpn)];
     assert_eq!(find(&app, "b", &around(&others, None)).unwrap().ip.to_string(), "10.0.0.9", "its own label wins");
     assert_eq!(find(&app, "", &around(&[], None)).unwrap_err().code, Code::NoAddress);
 }
@@ -126,7 +126,7 @@ fn the_network_of_another_container() {
 #[test]
 fn containers_that_share_networks_in_a_circle_have_no_address() {
     let (a, b) = (container("a", "container:b", &[]), container("b", "container:a", &[]));
-    let others = [a.clone(), b];
+    let others = [Arc::new(a.clone()), Arc::new(b)];
     assert_eq!(find(&a, "", &around(&others, None)).unwrap_err().code, Code::NoAddress);
 }
 
