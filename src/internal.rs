@@ -1,4 +1,4 @@
-//! Seaway's own services behind routers: `api` and `ping`.
+//! Seaway's own services behind routers: `api`, `ping` and `prometheus`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +17,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::runtime::Handle as Runtime;
 
 use crate::control::Life;
+use crate::metrics::{self, Told};
 
 /// Answers on the control plane's threads: a table of ten thousand routers takes longer to write than a request may wait.
 pub(crate) struct Own {
@@ -30,6 +31,7 @@ struct Shared {
     api: Api,
     options: StaticOptions,
     provider: Option<Handle>,
+    metrics: Option<Told>,
     started: String,
 }
 
@@ -39,12 +41,13 @@ impl Own {
         life: Arc<Life>,
         options: &StaticOptions,
         provider: Option<Handle>,
+        metrics: Option<Told>,
         runtime: Runtime,
     ) -> Self {
         let base_path = options.api.as_ref().map_or("/", |api| &api.base_path);
         let api = Api::new(base_path, terminating_status(options));
         let started = rfc3339(SystemTime::now());
-        let shared = Shared { published, life, api, options: options.clone(), provider, started };
+        let shared = Shared { published, life, api, options: options.clone(), provider, metrics, started };
         Self { shared: Arc::new(shared), runtime }
     }
 }
@@ -63,6 +66,9 @@ impl Internal for Own {
 
 impl Shared {
     fn answer(&self, request: &InternalRequest) -> Response<Bytes> {
+        if &*request.service == "prometheus" {
+            return metrics::answer(self.metrics.as_ref(), &request.method);
+        }
         let table = self.published.current();
         let stale = self.provider.as_ref().and_then(|p| p.status().stale).map(|s| rfc3339(s.since));
         let docker = Provider { name: "Docker", stale_since: stale.as_deref() };
@@ -75,6 +81,7 @@ impl Shared {
             providers,
             version: env!("CARGO_PKG_VERSION"),
             started: &self.started,
+            metrics: self.metrics.is_some(),
             access_log: self.options.access_log.is_some(),
             terminating: self.life.is_terminating(),
         };

@@ -7,6 +7,7 @@ mod control;
 mod internal;
 mod limits;
 mod logging;
+mod metrics;
 mod planes;
 mod privileges;
 mod run;

@@ -21,6 +21,7 @@ use tokio::runtime::Handle as Runtime;
 use crate::control::Life;
 use crate::internal::Own;
 use crate::limits;
+use crate::metrics;
 
 /// How long an unused connection to a server is kept. Below the five seconds after which common application servers close
 /// theirs.
@@ -99,13 +100,21 @@ pub(crate) fn start(
     let dial = timeouts.dial_timeout.unwrap_or(DIAL);
     runtime.spawn(health::probe_new_servers(Arc::clone(&published), clock, dial, |_| {}));
 
+    let log = writer.map(Writer::counts);
+    let told = metrics::Told::new(options, workers, &published, discovers.then(|| provider.clone()), log);
+    if let Some(told) = &told {
+        runtime.spawn(told.clone().follow(clock));
+    }
+
     // 2 the data plane
     let open_files = limits::raise_open_files();
+    let counted = told.as_ref().map(metrics::Told::metrics);
     let own = Own::new(
         Arc::clone(&published),
         Arc::clone(&life),
         options,
         discovers.then(|| provider.clone()),
+        told,
         runtime.clone(),
     );
     for bound in &bound {
@@ -116,6 +125,8 @@ pub(crate) fn start(
         clock,
         internal: Arc::new(own),
         log_internals: options.access_log.as_ref().is_some_and(|a| a.add_internals),
+        metrics: counted,
+        count_internals: options.metrics.add_internals,
         dial_timeout: dial,
         response_header_timeout: timeouts.response_header_timeout,
         idle_upstream: timeouts.idle_conn_timeout.min(IDLE_UPSTREAM),
@@ -205,6 +216,9 @@ fn internal_routers(options: &StaticOptions) -> Config {
     };
     if let Some(ping) = options.ping.as_ref().filter(|p| !p.manual_routing) {
         add("ping", &ping.entry_point, "/ping", i64::MAX);
+    }
+    if let Some(prometheus) = options.metrics.prometheus.as_ref().filter(|p| !p.manual_routing) {
+        add("prometheus", &prometheus.entry_point, "/metrics", i64::MAX);
     }
     if options.api.as_ref().is_some_and(|a| a.insecure) {
         add("api", "traefik", "/api", i64::MAX - 1);

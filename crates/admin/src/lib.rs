@@ -29,6 +29,8 @@ pub struct View<'a> {
     pub version: &'a str,
     /// When Seaway was started (RFC 3339).
     pub started: &'a str,
+    /// Metrics are told to Prometheus.
+    pub metrics: bool,
     /// An access log is written.
     pub access_log: bool,
     /// Seaway has been told to stop.

@@ -31,7 +31,11 @@ pub(crate) fn overview(view: &View<'_>) -> Value {
         },
         "tcp": {"routers": none(), "services": none(), "middlewares": none()},
         "udp": {"routers": none(), "services": none()},
-        "features": {"tracing": "", "metrics": "", "accessLog": view.access_log},
+        "features": {
+            "tracing": "",
+            "metrics": if view.metrics { "Prometheus" } else { "" },
+            "accessLog": view.access_log,
+        },
         "providers": view.providers.iter().map(|provider| provider.name).collect::<Vec<_>>(),
         "seaway": {
             "generation": view.table.generation,

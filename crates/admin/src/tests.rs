@@ -84,6 +84,7 @@ fn answer(table: &RoutingTable, target: &str) -> Response<Vec<u8>> {
         providers: &[Provider { name: "Docker", stale_since: Some("2026-03-01T12:04:11Z") }],
         version: "0.1.0",
         started: "2026-03-01T12:00:00Z",
+        metrics: true,
         access_log: true,
         terminating: false,
     };
@@ -177,7 +178,7 @@ fn overview() {
             "http": {"routers": one, "services": one, "middlewares": one},
             "tcp": {"routers": none, "services": none, "middlewares": none},
             "udp": {"routers": none, "services": none},
-            "features": {"tracing": "", "metrics": "", "accessLog": true},
+            "features": {"tracing": "", "metrics": "Prometheus", "accessLog": true},
             "providers": ["Docker"],
             "seaway": {
                 "generation": 1, "terminating": false, "diagnostics": 0,
@@ -345,6 +346,7 @@ fn nothing_but_reading_is_allowed() {
         providers: &[],
         version: "",
         started: "",
+        metrics: true,
         access_log: false,
         terminating: false,
     };
@@ -380,6 +382,7 @@ fn the_api_may_live_below_a_path() {
         providers: &[],
         version: "0.1.0",
         started: "",
+        metrics: true,
         access_log: false,
         terminating: true,
     };

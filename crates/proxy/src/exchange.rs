@@ -86,7 +86,7 @@ async fn exchange(
     };
     let place = place_of(&entry.routes, route);
     flight.trail.route = Some(RoutePlace { snapshot: Rc::clone(&snapshot), route: place });
-    flight.trail.logged = route.access_log;
+    (flight.trail.logged, flight.trail.counted) = (route.access_log, route.metrics);
 
     // 4 middlewares, request side
     let passed = pass(&route.chain, &mut head);

@@ -9,7 +9,7 @@ use http::{Method, Response};
 /// One request to an internal service.
 #[derive(Clone, Debug)]
 pub struct InternalRequest {
-    /// Which: `api` or `ping`.
+    /// Which: `api`, `ping` or `prometheus`.
     pub service: Box<str>,
     /// The method.
     pub method: Method,

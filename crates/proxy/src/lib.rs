@@ -27,4 +27,5 @@ mod worker;
 
 pub use internal::{Internal, InternalRequest};
 pub use listener::{Bound, ClientTimes, EntryPoint, bind};
+pub use metrics::Live;
 pub use worker::{Clock, Proxy, ProxyOptions};

@@ -1,14 +1,16 @@
 //! Counting exchanges: what a trail says, in the words of metrics, for subjects that are kept at hand with the table.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use seaway_routing::{Moved, RouteTarget, RoutingTable, Verdict};
-use seaway_telemetry::metrics::{Exchange, Protocol, Sticky, Subject, Verb, WorkerMetrics};
+use seaway_routing::{Moved, Route, RouteTarget, RoutingTable, Verdict};
+use seaway_telemetry::metrics::{Exchange, Kind, Protocol, Sticky, Subject, Verb, WorkerMetrics};
 
 use crate::connection::Connection;
 use crate::error::ProxyError;
@@ -45,18 +47,45 @@ impl Subjects {
         let routes = routes.get_or_init(|| empty(known().map_or(0, |routes| routes.len())));
         let subject = routes.get(at.route)?.get_or_init(|| {
             let route = known()?.get(at.route)?;
-            let internal;
-            let service = match &route.target {
-                RouteTarget::Service(place) => table.services.get(*place).map_or("", |service| &service.label),
-                RouteTarget::Internal(name) => {
-                    internal = format!("{name}@internal");
-                    &internal
-                }
-                RouteTarget::Quarantined(_) => "",
-            };
-            metrics.router(&route.name, service)
+            metrics.router(&route.name, &service_of(table, route))
         });
         subject.as_ref()
+    }
+}
+
+/// Which routers and services a table has, as they are counted.
+#[derive(Debug)]
+pub struct Live<'t> {
+    services: HashSet<&'t str>,
+    routers: HashSet<(&'t str, Cow<'t, str>)>,
+}
+
+impl<'t> Live<'t> {
+    /// Those of this table.
+    pub fn new(table: &'t RoutingTable) -> Self {
+        let routes = table.entry_points.values().flat_map(|entry_point| &entry_point.routes);
+        Self {
+            services: table.services.iter().map(|service| &*service.label).collect(),
+            routers: routes.map(|route| (&*route.name, service_of(table, route))).collect(),
+        }
+    }
+
+    /// Whether there is such a router, with that service, or such a service. Entry points are always there.
+    pub fn has(&self, kind: Kind, name: &str, service: &str) -> bool {
+        match kind {
+            Kind::EntryPoint => true,
+            Kind::Router => self.routers.contains(&(name, Cow::Borrowed(service))),
+            Kind::Service => self.services.contains(name),
+        }
+    }
+}
+
+/// What a router's series say for its service: nothing for one that is quarantined.
+fn service_of<'t>(table: &'t RoutingTable, route: &Route) -> Cow<'t, str> {
+    match &route.target {
+        RouteTarget::Service(place) => table.services.get(*place).map_or("", |service| &service.label).into(),
+        RouteTarget::Internal(name) => format!("{name}@internal").into(),
+        RouteTarget::Quarantined(_) => "".into(),
     }
 }
 

@@ -61,7 +61,7 @@ pub struct ProxyOptions {
     pub published: Arc<Published>,
     /// The clock that server states are written with.
     pub clock: Clock,
-    /// Answers for `api` and `ping`.
+    /// Answers for `api`, `ping` and `prometheus`.
     pub internal: Arc<dyn Internal>,
     /// Log requests to internal services too.
     pub log_internals: bool,

@@ -62,6 +62,8 @@ pub struct Route {
     pub target: RouteTarget,
     /// Write access log lines.
     pub access_log: bool,
+    /// Count its requests.
+    pub metrics: bool,
 }
 
 /// Where a route's requests go.
@@ -69,7 +71,7 @@ pub struct Route {
 pub enum RouteTarget {
     /// To a service, by its index in the table.
     Service(usize),
-    /// To one of Seaway's own: `api`, `ping`.
+    /// To one of Seaway's own: `api`, `ping`, `prometheus`.
     Internal(Box<str>),
     /// Nowhere: it keeps its place and answers 503 with this code, so that nothing of lower priority sees its requests.
     Quarantined(seaway_config::Code),

@@ -24,4 +24,4 @@ pub use filter::Filters;
 pub use format::Format;
 pub use lane::Lane;
 pub use record::Record;
-pub use writer::{Sink, Writer};
+pub use writer::{Counts, Sink, Writer};

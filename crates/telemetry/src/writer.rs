@@ -93,6 +93,11 @@ impl Writer {
         self.order(&self.orders.reopen);
     }
 
+    /// What has gone wrong with it so far, for those who tell of it later.
+    pub fn counts(&self) -> Counts {
+        Counts(Arc::clone(&self.counters))
+    }
+
     /// Lines that were dropped because the sink was too slow, failed, or had been closed.
     pub fn dropped(&self) -> u64 {
         self.counters.dropped.load(Ordering::Relaxed)
@@ -116,6 +121,22 @@ impl Writer {
     fn order(&self, order: &AtomicBool) {
         order.store(true, Ordering::Release);
         self.queue.try_send(Message::Wake).ok();
+    }
+}
+
+/// What has gone wrong with the log, as it is at the time of asking.
+#[derive(Clone, Debug)]
+pub struct Counts(Arc<Counters>);
+
+impl Counts {
+    /// As [`Writer::dropped`].
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// As [`Writer::write_errors`].
+    pub fn write_errors(&self) -> u64 {
+        self.0.write_errors.load(Ordering::Relaxed)
     }
 }
 

@@ -14,6 +14,7 @@ use seaway_head::{Limits, Trust};
 use seaway_proxy::{ClientTimes, Clock, EntryPoint, Internal, InternalRequest, Proxy, ProxyOptions, bind, health};
 use seaway_routing::state::Notice;
 use seaway_routing::{CompileOptions, EntryPointInfo, Published, ServerState, StateRegistry, compile};
+use seaway_telemetry::metrics::{Facts, Metrics, MetricsOptions};
 use seaway_telemetry::{Filters, Format, Sink, Writer};
 use seaway_testkit::raw::{self, RawClient};
 use seaway_testkit::upstream::Upstream;
@@ -38,6 +39,10 @@ pub(crate) struct Setup {
     pub(crate) log: bool,
     /// Runs the prober that makes servers ready.
     pub(crate) prober: bool,
+    /// Counts exchanges.
+    pub(crate) metrics: Option<MetricsOptions>,
+    /// Those for internal services too.
+    pub(crate) count_internals: bool,
 }
 
 impl Setup {
@@ -66,6 +71,8 @@ impl Setup {
             max_connections: usize::MAX,
             log: true,
             prober: false,
+            metrics: None,
+            count_internals: false,
         }
     }
 
@@ -121,18 +128,21 @@ impl Setup {
             writer: None,
             log,
             workers: self.workers,
+            metrics: None,
             prober: None,
             _folder: folder,
         };
         world.publish(self.config);
         let lanes = (0..if self.log { self.workers } else { 0 }).map(|_| writer.lane()).collect();
+        let metrics = self.metrics.map(|options| Arc::new(Metrics::new(options, self.workers)));
+        world.metrics.clone_from(&metrics);
         let options = ProxyOptions {
             published: Arc::clone(&published),
             clock,
             internal: Arc::new(TestInternal(Arc::clone(&world.gate))),
             log_internals: true,
-            count_internals: true,
-            metrics: None,
+            metrics,
+            count_internals: self.count_internals,
             dial_timeout: self.dial_timeout,
             response_header_timeout: self.response_header_timeout,
             idle_upstream: Duration::from_secs(55),
@@ -163,6 +173,7 @@ pub(crate) struct World {
     writer: Option<Writer>,
     log: PathBuf,
     workers: usize,
+    pub(crate) metrics: Option<Arc<Metrics>>,
     prober: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
 }
@@ -222,6 +233,11 @@ impl World {
         })
         .await;
         lines
+    }
+
+    /// What a scrape would show now.
+    pub(crate) fn scrape(&self) -> String {
+        self.metrics.as_ref().unwrap().render(&Facts::default())
     }
 
     pub(crate) fn drain(&self) {

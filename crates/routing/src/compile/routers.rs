@@ -22,7 +22,7 @@ use super::services::Services;
 const MAX_PRIORITY: i64 = i64::MAX - 1000;
 
 /// The internal services that routers may name.
-const INTERNAL: [&str; 3] = ["api", "dashboard", "ping"];
+const INTERNAL: [&str; 4] = ["api", "dashboard", "ping", "prometheus"];
 
 /// What became of each configured router.
 pub(super) type RouterMap = SharedMap<Name, Outcome>;
@@ -49,6 +49,7 @@ struct Draft {
     chain: Box<[Arc<Middleware>]>,
     target: Target,
     access_log: bool,
+    metrics: bool,
 }
 
 #[derive(Debug)]
@@ -226,6 +227,7 @@ impl Draft {
             chain: self.chain.clone(),
             target,
             access_log: self.access_log,
+            metrics: self.metrics,
         }
     }
 
@@ -291,14 +293,16 @@ impl Compiler<'_> {
             errors: case.errors,
             disabled: quarantined.is_some() || mounted.is_none(),
         };
-        let access_log = router.observability.as_ref().and_then(|it| it.access_logs).unwrap_or(true);
+        let observability = router.observability.as_ref();
+        let access_log = observability.and_then(|it| it.access_logs).unwrap_or(true);
+        let metrics = observability.and_then(|it| it.metrics).unwrap_or(true);
         let draft = mounted.and_then(|matcher| {
             let (target, chain) = match quarantined {
                 // Nothing of the router is run: what answers is Seaway alone.
                 Some(code) => (Target::Quarantined(code), Vec::new()),
                 None => (target?, chain),
             };
-            Some(Draft { matcher, priority, chain: chain.into(), target, access_log })
+            Some(Draft { matcher, priority, chain: chain.into(), target, access_log, metrics })
         });
         let service = (!router.service.is_empty()).then(|| Name::resolve(&router.service, &name.provider));
         let by_owner = service.as_ref().is_some_and(|service| &*service.provider == "internal");
@@ -346,6 +350,7 @@ impl Compiler<'_> {
         let own = match &*service.local {
             "api" | "dashboard" => "api",
             "ping" => "ping",
+            "prometheus" => "prometheus",
             _ => {
                 let text = format!("the service \"{service}\" does not exist");
                 let near = nearest(&service.local, INTERNAL).unwrap_or("api");
