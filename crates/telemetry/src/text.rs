@@ -21,10 +21,12 @@ pub(crate) enum Place {
 
 /// Appends foreign text so that it cannot leave its place, end the line, or speak to a terminal.
 pub(crate) fn push_text(out: &mut Vec<u8>, text: &str, place: Place) {
-    let cut = text.len().min(MAX_TEXT);
-    let cut = (0..=cut).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    let (text, more) = text.split_at(cut);
-    if text.bytes().all(|byte| is_plain(byte, place)) {
+    let (text, more) = if text.len() <= MAX_TEXT {
+        (text, "")
+    } else {
+        text.split_at((0..=MAX_TEXT).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0))
+    };
+    if is_plain(text.as_bytes(), place) {
         out.extend_from_slice(text.as_bytes());
     } else {
         let mut before = '\0';
@@ -38,13 +40,22 @@ pub(crate) fn push_text(out: &mut Vec<u8>, text: &str, place: Place) {
     }
 }
 
-fn is_plain(byte: u8, place: Place) -> bool {
-    match byte {
-        b'"' | b'\\' => false,
-        b' ' => matches!(place, Place::Quoted | Place::Json),
-        b'<' | b'>' | b'&' => place != Place::Json,
-        _ => (0x21..0x7f).contains(&byte),
+/// True if the text may stand there as it is. It almost always may: every byte is looked at, many at a time.
+fn is_plain(text: &[u8], place: Place) -> bool {
+    fn none(text: &[u8], odd: impl Fn(u8) -> bool) -> bool {
+        !text.iter().fold(false, |found, byte| found | odd(*byte))
     }
+    match place {
+        Place::Word | Place::List => none(text, |b| (b.wrapping_sub(0x21) > 0x7e - 0x21) | is_quoting(b)),
+        Place::Quoted => none(text, |b| (b.wrapping_sub(0x20) > 0x7e - 0x20) | is_quoting(b)),
+        Place::Json => none(text, |b| {
+            (b.wrapping_sub(0x20) > 0x7e - 0x20) | is_quoting(b) | (b == b'<') | (b == b'>') | (b == b'&')
+        }),
+    }
+}
+
+fn is_quoting(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\')
 }
 
 fn push_char(out: &mut Vec<u8>, c: char, before: char, place: Place) {
@@ -90,8 +101,13 @@ pub(crate) fn push_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
+/// Two decimal digits of a number below 100.
+fn two(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
+}
+
 /// Appends a number with leading zeros up to `width` digits.
-pub(crate) fn push_padded(out: &mut Vec<u8>, number: u32, width: usize) {
+fn push_padded(out: &mut Vec<u8>, number: u32, width: usize) {
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(number).as_bytes();
     out.resize(out.len() + width.saturating_sub(digits.len()), b'0');
@@ -129,7 +145,7 @@ fn push_tenths(out: &mut Vec<u8>, tenths: u64, unit: &[u8]) {
 fn push_pair(out: &mut Vec<u8>, large: u64, large_unit: u8, small: u64, small_unit: u8) {
     push_number(out, large);
     out.push(large_unit);
-    push_padded(out, small as u32, 2);
+    out.extend_from_slice(&two(small as u32));
     out.push(small_unit);
 }
 
@@ -174,7 +190,7 @@ impl Utc {
     pub(crate) fn push_clf(&self, out: &mut Vec<u8>) {
         const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
         let at = (self.month as usize).saturating_sub(1) * 3;
-        push_padded(out, self.day, 2);
+        out.extend_from_slice(&two(self.day));
         out.push(b'/');
         out.extend_from_slice(MONTHS.get(at..at + 3).unwrap_or(b"???"));
         out.push(b'/');
@@ -187,28 +203,27 @@ impl Utc {
     /// `2006-01-02T15:04:05Z` (RFC 3339), with `fraction` up to nanoseconds and without zeros at its end.
     pub(crate) fn push_rfc3339(&self, out: &mut Vec<u8>, fraction: bool) {
         push_padded(out, self.year, 4);
-        out.push(b'-');
-        push_padded(out, self.month, 2);
-        out.push(b'-');
-        push_padded(out, self.day, 2);
-        out.push(b'T');
+        let ([m0, m1], [d0, d1]) = (two(self.month), two(self.day));
+        out.extend_from_slice(&[b'-', m0, m1, b'-', d0, d1, b'T']);
         self.push_time(out);
         if fraction && self.nanosecond != 0 {
-            out.push(b'.');
-            push_padded(out, self.nanosecond, 9);
-            while out.last() == Some(&b'0') {
-                out.pop();
+            let mut digits = [b'.', 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let (mut rest, mut end) = (self.nanosecond, 1);
+            for (at, digit) in digits.iter_mut().enumerate().skip(1).rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+                if *digit != b'0' {
+                    end = end.max(at + 1);
+                }
             }
+            out.extend_from_slice(digits.get(..end).unwrap_or_default());
         }
         out.push(b'Z');
     }
 
     fn push_time(&self, out: &mut Vec<u8>) {
-        push_padded(out, self.hour, 2);
-        out.push(b':');
-        push_padded(out, self.minute, 2);
-        out.push(b':');
-        push_padded(out, self.second, 2);
+        let ([h0, h1], [m0, m1], [s0, s1]) = (two(self.hour), two(self.minute), two(self.second));
+        out.extend_from_slice(&[h0, h1, b':', m0, m1, b':', s0, s1]);
     }
 }
 

@@ -1,119 +1,128 @@
 //! `json`: Traefik's field names, in the order in which Go writes a map, with `Error`, `Held`, `Lost`, `ServerName`,
 //! `Sticky`, `StickyReason` and `Strategy` added. Durations are nanoseconds; times are UTC.
 
+use std::time::SystemTime;
+
 use crate::Record;
 use crate::text::{Place, Utc, nanos, push_number, push_text};
 
+/// The name of a member, with what stands before it: known when this is compiled, so that it is one piece.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
+/// The same before a text, with its opening quote.
+macro_rules! text {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":\"")
+    };
+}
+
 /// Writes the object.
 pub(super) fn write(record: &Record<'_>, out: &mut Vec<u8>) {
-    let start = Utc::new(record.start);
-    let end = Utc::new(record.start.checked_add(record.duration).unwrap_or(record.start));
     let (host, port) = split_port(record.host);
     let overhead = match record.origin_status {
         Some(_) => record.duration.saturating_sub(record.origin_duration),
         None => record.duration,
     };
-    let mut object = Object { out, first: true };
+    let mut object = Object { out };
 
     object.client_address(record);
-    object.text("ClientHost", record.client());
-    object.key("ClientPort");
-    object.out.push(b'"');
+    object.text(text!("ClientHost"), record.client());
+    object.literal(text!("ClientPort"));
     push_number(object.out, record.client_port);
     object.out.push(b'"');
-    object.text("ClientUsername", record.user.unwrap_or("-"));
-    object.number("DownstreamContentSize", record.response_bytes);
-    object.number("DownstreamStatus", record.status.into());
-    object.number("Duration", nanos(record.duration));
-    object.option("Error", record.error);
+    object.text(text!("ClientUsername"), record.user.unwrap_or("-"));
+    object.number(key!("DownstreamContentSize"), record.response_bytes);
+    object.number(key!("DownstreamStatus"), record.status.into());
+    object.number(key!("Duration"), nanos(record.duration));
+    object.option(text!("Error"), record.error);
     if !record.held.is_zero() {
-        object.number("Held", nanos(record.held));
+        object.number(key!("Held"), nanos(record.held));
     }
     if record.lost {
-        object.key("Lost");
-        object.out.extend_from_slice(b"true");
+        object.literal(concat!(key!("Lost"), "true"));
     }
     if let Some(status) = record.origin_status {
-        object.number("OriginContentSize", record.response_bytes);
-        object.number("OriginDuration", nanos(record.origin_duration));
-        object.number("OriginStatus", status.into());
+        object.number(key!("OriginContentSize"), record.response_bytes);
+        object.number(key!("OriginDuration"), nanos(record.origin_duration));
+        object.number(key!("OriginStatus"), status.into());
     }
-    object.number("Overhead", nanos(overhead));
-    object.text("RequestAddr", record.host);
-    object.number("RequestContentSize", record.request_bytes);
-    object.number("RequestCount", record.request_count);
-    object.text("RequestHost", host);
-    object.text("RequestMethod", record.method);
-    object.text("RequestPath", record.path_and_query);
-    object.text("RequestPort", port.unwrap_or("-"));
-    object.text("RequestProtocol", record.protocol);
-    object.text("RequestScheme", record.scheme);
-    object.number("RetryAttempts", record.retries().into());
-    object.option("RouterName", record.router);
-    object.option("ServerName", record.server_name);
-    object.option("ServiceAddr", record.server_address);
-    object.option("ServiceName", record.service);
-    object.option("ServiceURL", record.server_url);
-    object.time("StartLocal", start, true);
-    object.time("StartUTC", start, true);
-    object.text("Sticky", record.sticky);
-    object.option("StickyReason", record.sticky_reason);
-    object.option("Strategy", Some(record.strategy).filter(|s| !s.is_empty()));
-    object.text("entryPointName", record.entry_point);
-    object.text("level", "info");
-    object.text("msg", "");
-    object.option("request_Referer", record.referer);
-    object.option("request_User-Agent", record.user_agent);
-    object.time("time", end, false);
-    object.out.push(b'}');
+    object.number(key!("Overhead"), nanos(overhead));
+    object.text(text!("RequestAddr"), record.host);
+    object.number(key!("RequestContentSize"), record.request_bytes);
+    object.number(key!("RequestCount"), record.request_count);
+    object.text(text!("RequestHost"), host);
+    object.text(text!("RequestMethod"), record.method);
+    object.text(text!("RequestPath"), record.path_and_query);
+    object.text(text!("RequestPort"), port.unwrap_or("-"));
+    object.text(text!("RequestProtocol"), record.protocol);
+    object.text(text!("RequestScheme"), record.scheme);
+    object.number(key!("RetryAttempts"), record.retries().into());
+    object.option(text!("RouterName"), record.router);
+    object.option(text!("ServerName"), record.server_name);
+    object.option(text!("ServiceAddr"), record.server_address);
+    object.option(text!("ServiceName"), record.service);
+    object.option(text!("ServiceURL"), record.server_url);
+    object.start(record.start);
+    object.text(text!("Sticky"), record.sticky);
+    object.option(text!("StickyReason"), record.sticky_reason);
+    object.option(text!("Strategy"), Some(record.strategy).filter(|s| !s.is_empty()));
+    object.text(text!("entryPointName"), record.entry_point);
+    object.literal(concat!(text!("level"), "info\"", text!("msg"), "\""));
+    object.option(text!("request_Referer"), record.referer);
+    object.option(text!("request_User-Agent"), record.user_agent);
+    object.literal(text!("time"));
+    Utc::new(record.start.checked_add(record.duration).unwrap_or(record.start)).push_rfc3339(object.out, false);
+    object.literal("\"}");
 }
 
 /// Writes members one after another.
 struct Object<'o> {
     out: &'o mut Vec<u8>,
-    first: bool,
 }
 
 impl Object<'_> {
-    fn key(&mut self, name: &'static str) {
-        self.out.extend_from_slice(if self.first { b"{\"" } else { b",\"" });
-        self.first = false;
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+    fn literal(&mut self, literal: &'static str) {
+        self.out.extend_from_slice(literal.as_bytes());
     }
 
-    fn text(&mut self, name: &'static str, text: &str) {
-        self.key(name);
-        self.out.push(b'"');
+    fn text(&mut self, key: &'static str, text: &str) {
+        self.literal(key);
         push_text(self.out, text, Place::Json);
         self.out.push(b'"');
     }
 
-    fn option(&mut self, name: &'static str, text: Option<&str>) {
+    fn option(&mut self, key: &'static str, text: Option<&str>) {
         if let Some(text) = text {
-            self.text(name, text);
+            self.text(key, text);
         }
     }
 
-    fn number(&mut self, name: &'static str, number: u64) {
-        self.key(name);
+    fn number(&mut self, key: &'static str, number: u64) {
+        self.literal(key);
         push_number(self.out, number);
     }
 
-    fn time(&mut self, name: &'static str, time: Utc, fraction: bool) {
-        self.key(name);
-        self.out.push(b'"');
-        time.push_rfc3339(self.out, fraction);
+    /// Local time is UTC, so that one text serves twice.
+    fn start(&mut self, start: SystemTime) {
+        self.literal(text!("StartLocal"));
+        let from = self.out.len();
+        Utc::new(start).push_rfc3339(self.out, true);
+        let to = self.out.len();
+        self.literal(concat!("\"", text!("StartUTC")));
+        self.out.extend_from_within(from..to);
         self.out.push(b'"');
     }
 
-    /// `peer:port`, with brackets around an IPv6 address.
+    /// `peer:port`, with brackets around an IPv6 address. It comes first.
     fn client_address(&mut self, record: &Record<'_>) {
         let brackets = record.client_host.contains(':');
-        self.key("ClientAddr");
-        self.out.extend_from_slice(if brackets { b"\"[" } else { b"\"" });
+        self.literal(if brackets { "{\"ClientAddr\":\"[" } else { "{\"ClientAddr\":\"" });
         push_text(self.out, record.client_host, Place::Json);
-        self.out.extend_from_slice(if brackets { b"]:" } else { b":" });
+        self.literal(if brackets { "]:" } else { ":" });
         push_number(self.out, record.client_port);
         self.out.push(b'"');
     }
