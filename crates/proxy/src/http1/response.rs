@@ -68,7 +68,10 @@ pub(crate) fn parse(buffer: &mut Bytes, method: &Method, headers: HeaderMap) -> 
         let value = HeaderValue::from_maybe_shared(buffer.slice_ref(line.value)).map_err(|_| BadHead)?;
         match name {
             CONNECTION if names(&value, b"close") => head.reusable = false,
-            CONTENT_LENGTH => framed.lengths += 1,
+            CONTENT_LENGTH => {
+                framed.lengths += 1;
+                framed.plain = plain(value.as_bytes());
+            }
             TRANSFER_ENCODING => framed.codings += 1,
             _ => {}
         }
@@ -86,6 +89,8 @@ pub(crate) fn parse(buffer: &mut Bytes, method: &Method, headers: HeaderMap) -> 
 struct Framed {
     lengths: usize,
     codings: usize,
+    /// What the last length says, where it is written as lengths are.
+    plain: Option<u64>,
 }
 
 impl Head {
@@ -108,16 +113,16 @@ impl Head {
             self.framing = if bodiless { Framing::None } else { Framing::Close };
             return Ok(());
         }
-        let plain = framed.lengths == 1 && self.headers.get(CONTENT_LENGTH).is_some_and(is_plain);
-        match one_length(&self.headers) {
+        let plain = framed.plain.filter(|_| framed.lengths == 1);
+        match plain.or_else(|| one_length(&self.headers)) {
             Some(length) if !bodiless => {
                 self.framing = Framing::Length(length);
-                if !plain {
+                if plain.is_none() {
                     self.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
                 }
             }
             None if !bodiless => return Err(BadHead),
-            _ if !plain => {
+            _ if plain.is_none() => {
                 self.headers.remove(CONTENT_LENGTH);
             }
             _ => {}
@@ -138,11 +143,12 @@ fn names(list: &HeaderValue, token: &[u8]) -> bool {
     list.as_bytes().split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token))
 }
 
-/// Digits without leading zeros.
-fn is_plain(length: &HeaderValue) -> bool {
-    let digits = length.as_bytes();
-    let starts = digits.len() == 1 || digits.first() != Some(&b'0');
-    !digits.is_empty() && starts && digits.iter().all(u8::is_ascii_digit)
+/// Digits without leading zeros, too few to overflow.
+fn plain(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 19 || (digits.len() > 1 && digits.first() == Some(&b'0')) {
+        return None;
+    }
+    digits.iter().try_fold(0, |all, digit| digit.is_ascii_digit().then(|| all * 10 + u64::from(digit - b'0')))
 }
 
 /// The length that all lines, and all items of each, agree on.
@@ -235,6 +241,7 @@ mod tests {
         };
         assert_eq!(get("Content-Length: 5"), ["5"]);
         assert_eq!(get("Content-Length: 005"), ["5"]);
+        assert_eq!(get(&format!("Content-Length: {}", u64::MAX)), [u64::MAX.to_string()]);
         assert_eq!(get("Content-Length: 5, 5\r\nContent-Length: 5"), ["5"]);
         assert!(get("Content-Length: 5\r\nTransfer-Encoding: chunked").is_empty());
     }
