@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
-use seaway_head::{Judged, ResponseHead, hop};
+use seaway_head::{ResponseHead, hop};
 use seaway_middleware::Flow;
 use seaway_routing::{EntryPointTable, Pick, RoutingTable, Service, Tried, Want};
 use seaway_telemetry::{Filters, Format, Record, Sink, Writer};
@@ -68,12 +68,7 @@ fn head(mode: Mode, lines: &[(&str, &str)], trusted: bool) -> f64 {
         mode,
         TIMES,
         |_| heads.raw(),
-        |Raw { method, uri, headers }| {
-            let Judged { mut head, upgrade } = judge.judge(method, &uri, Version::HTTP_11, headers).unwrap();
-            hop::strip_request(&mut head.headers);
-            forwarding.prepare(&mut head.headers, upgrade.is_some());
-            head
-        },
+        |Raw { method, uri, headers }| judge.admit(method, &uri, Version::HTTP_11, headers, &forwarding).unwrap(),
     )
 }
 

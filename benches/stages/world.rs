@@ -10,7 +10,7 @@ use seaway_config::model::{
     self, Address, Condition, Config, Declared, Identity, LoadBalancer, Name, ServiceOptions, Sticky, StickyCookie,
 };
 use seaway_config::{Middleware, Origin};
-use seaway_head::{Forwarding, Judge, Judged, RequestHead, Trust, hop};
+use seaway_head::{Forwarding, Judge, RequestHead, Trust};
 use seaway_routing::{CompileOptions, EntryPointInfo, Millis, RoutingTable, StateRegistry};
 
 /// Who asks.
@@ -94,10 +94,7 @@ impl Heads {
     /// Judged, as the data plane does.
     pub(crate) fn judged(&self) -> RequestHead {
         let Raw { method, uri, headers } = self.raw();
-        let Judged { mut head, .. } = judge().judge(method, &uri, Version::HTTP_11, headers).unwrap();
-        hop::strip_request(&mut head.headers);
-        forwarding(false).prepare(&mut head.headers, false);
-        head
+        judge().admit(method, &uri, Version::HTTP_11, headers, &forwarding(false)).unwrap().head
     }
 }
 

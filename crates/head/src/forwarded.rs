@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+use crate::survey::{self, Survey, field};
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
@@ -48,30 +50,49 @@ impl Forwarding {
     }
 
     /// Cleans and completes the headers of a request before middlewares see them. `upgrade` tells `ws` from `http`.
+    /// [`Judge::admit`](crate::Judge::admit) does the same on the way.
     pub fn prepare(&self, headers: &mut HeaderMap, upgrade: bool) {
-        self.clean(headers);
-        if self.trusted {
+        let host = headers.get(HOST).cloned();
+        let text = host.as_ref().and_then(|h| h.to_str().ok()).unwrap_or_default();
+        let port = crate::host::parse(text).and_then(|h| h.port).map(HeaderValue::from);
+        let found = Survey::names(headers);
+        self.complete(headers, found, upgrade, host, port);
+    }
+
+    /// The same for a head whose fields have been surveyed; `port` is the one in `host`.
+    pub(crate) fn complete(
+        &self,
+        headers: &mut HeaderMap,
+        found: u32,
+        upgrade: bool,
+        host: Option<HeaderValue>,
+        port: Option<HeaderValue>,
+    ) {
+        if found & field::UNDERSCORE != 0 || (!self.trusted && found & field::ALL_MANAGED != 0) {
+            self.clean(headers);
+        }
+        let kept = if self.trusted { found } else { 0 };
+        if kept & field::X_FORWARDED_FOR != 0 {
             fold_forwarded_for(headers);
         }
-        let kept = |headers: &HeaderMap, name: &HeaderName| self.trusted && headers.contains_key(name);
-        if !kept(headers, &X_REAL_IP) {
+        if kept & field::X_REAL_IP == 0 {
             headers.insert(X_REAL_IP, self.peer.clone());
         }
-        if !kept(headers, &X_FORWARDED_PROTO) {
+        if kept & field::X_FORWARDED_PROTO == 0 {
             let proto = match (upgrade, self.secure) {
-                (false, false) => HeaderValue::from_static("http"),
-                (false, true) => HeaderValue::from_static("https"),
-                (true, false) => HeaderValue::from_static("ws"),
-                (true, true) => HeaderValue::from_static("wss"),
+                (false, false) => const { HeaderValue::from_static("http") },
+                (false, true) => const { HeaderValue::from_static("https") },
+                (true, false) => const { HeaderValue::from_static("ws") },
+                (true, true) => const { HeaderValue::from_static("wss") },
             };
             headers.insert(X_FORWARDED_PROTO, proto);
         }
-        if !kept(headers, &X_FORWARDED_PORT) {
-            let port = self.port(headers);
+        if kept & field::X_FORWARDED_PORT == 0 {
+            let port = port.unwrap_or_else(|| self.default_port(headers, kept));
             headers.insert(X_FORWARDED_PORT, port);
         }
-        if !kept(headers, &X_FORWARDED_HOST)
-            && let Some(host) = headers.get(HOST).cloned()
+        if kept & field::X_FORWARDED_HOST == 0
+            && let Some(host) = host
         {
             headers.insert(X_FORWARDED_HOST, host);
         }
@@ -99,10 +120,6 @@ impl Forwarding {
     /// Removes managed headers of untrusted peers, and from everybody the underscore spellings of managed, framing and
     /// identity headers: servers that fold `_` into `-` would take them for the real ones.
     fn clean(&self, headers: &mut HeaderMap) {
-        let suspicious = |name: &str| name.starts_with("x-") || name.contains('_');
-        if !headers.keys().any(|name| suspicious(name.as_str())) {
-            return;
-        }
         let bad: Vec<HeaderName> = headers
             .keys()
             .filter(|name| {
@@ -117,14 +134,15 @@ impl Forwarding {
         }
     }
 
-    fn port(&self, headers: &HeaderMap) -> HeaderValue {
-        let host = headers.get(HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-        if let Some(port) = crate::host::parse(host).and_then(|h| h.port) {
-            return HeaderValue::from(port);
+    /// The port where the client named none: what the scheme says.
+    fn default_port(&self, headers: &HeaderMap, kept: u32) -> HeaderValue {
+        let believed = kept & field::X_FORWARDED_PROTO != 0
+            && matches!(headers.get(X_FORWARDED_PROTO).map(HeaderValue::as_bytes), Some(b"https" | b"wss"));
+        if self.secure || believed {
+            const { HeaderValue::from_static("443") }
+        } else {
+            const { HeaderValue::from_static("80") }
         }
-        let proto = headers.get(X_FORWARDED_PROTO).map(HeaderValue::as_bytes).unwrap_or_default();
-        let secure = self.secure || matches!(proto, b"https" | b"wss");
-        HeaderValue::from_static(if secure { "443" } else { "80" })
     }
 }
 
@@ -141,26 +159,7 @@ pub fn canonical_peer(address: SocketAddr) -> IpAddr {
 
 /// True for the headers that only Seaway, or a peer it trusts, may set. `name` is in lower case.
 pub fn is_managed(name: &str) -> bool {
-    match name.strip_prefix("x-") {
-        Some("scheme" | "real-ip") => true,
-        Some(rest) => matches!(
-            rest.strip_prefix("forwarded-"),
-            Some(
-                "for"
-                    | "proto"
-                    | "scheme"
-                    | "host"
-                    | "port"
-                    | "server"
-                    | "uri"
-                    | "method"
-                    | "prefix"
-                    | "tls-client-cert"
-                    | "tls-client-cert-info"
-            )
-        ),
-        None => false,
-    }
+    name.strip_prefix("x-").is_some_and(|rest| survey::managed(rest) != 0)
 }
 
 fn is_reserved_alias(name: &str) -> bool {

@@ -1,11 +1,12 @@
 //! Hop-by-hop headers (RFC 9110 §7.6.1): what belongs to one connection is never forwarded to the next.
 
 use http::header::{
-    CONNECTION, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, Entry, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 
 use crate::forwarded::is_managed;
+use crate::survey::{Survey, field};
 
 /// `Keep-Alive`.
 pub const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -26,46 +27,55 @@ pub fn strip_response(headers: &mut HeaderMap) {
     strip(headers, false);
 }
 
-fn strip(headers: &mut HeaderMap, request: bool) {
-    // One walk finds out whether there is anything to do; most requests carry none of these.
-    let mut found = [false; 10];
-    const NAMES: [HeaderName; 10] = [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        TRANSFER_ENCODING,
-        UPGRADE,
-        TE,
-        TRAILER,
-        PROXY_AUTHORIZATION,
-        HTTP2_SETTINGS,
-        PROXY_AUTHENTICATE,
-    ];
-    for name in headers.keys() {
-        if let Some(at) = NAMES.iter().position(|n| n == name)
-            && let Some(slot) = found.get_mut(at)
-        {
-            *slot = true;
-        }
+/// The same for a head whose fields have been surveyed; `found` may name more than there is.
+pub(crate) fn strip_found(headers: &mut HeaderMap, request: bool, found: u32) {
+    if found & field::HOP == 0 {
+        return;
     }
-    if found.first() == Some(&true) {
+    if found & field::CONNECTION != 0 {
         strip_named(headers, request);
     }
-    let keep_te = request && headers.get(TE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    for (name, found) in NAMES.iter().zip(found) {
-        // A response's proxy-authenticate is for us only; a request never has one that means anything.
-        let kept = (keep_te && name == TE) || (!request && name == TRAILER);
-        if found && !kept {
+    // A response's proxy-authenticate is for us only; a request never has one that means anything.
+    let keep_te = request
+        && found & field::TE != 0
+        && headers.get(TE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    let kept = if keep_te { field::TE } else { 0 } | if request { 0 } else { field::TRAILER };
+    for (name, bit) in &OTHERS {
+        if found & bit & !kept != 0 {
             headers.remove(name);
         }
     }
 }
 
+/// All but `Connection`.
+const OTHERS: [(HeaderName, u32); 9] = [
+    (KEEP_ALIVE, field::KEEP_ALIVE),
+    (PROXY_CONNECTION, field::PROXY_CONNECTION),
+    (TRANSFER_ENCODING, field::TRANSFER_ENCODING),
+    (UPGRADE, field::UPGRADE),
+    (TE, field::TE),
+    (TRAILER, field::TRAILER),
+    (PROXY_AUTHORIZATION, field::PROXY_AUTHORIZATION),
+    (HTTP2_SETTINGS, field::HTTP2_SETTINGS),
+    (PROXY_AUTHENTICATE, field::PROXY_AUTHENTICATE),
+];
+
+fn strip(headers: &mut HeaderMap, request: bool) {
+    let found = Survey::names(headers);
+    strip_found(headers, request, found);
+}
+
+/// Removes `Connection` and what it names.
 fn strip_named(headers: &mut HeaderMap, request: bool) {
     let mut named: Vec<HeaderName> = Vec::new();
-    for value in headers.get_all(CONNECTION) {
-        for token in value.as_bytes().split(|b| *b == b',') {
-            if let Ok(name) = HeaderName::from_bytes(token.trim_ascii())
+    let Entry::Occupied(entry) = headers.entry(CONNECTION) else { return };
+    for value in entry.iter() {
+        for token in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+            // What these two name is removed in any case.
+            if token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"upgrade") {
+                continue;
+            }
+            if let Ok(name) = HeaderName::from_bytes(token)
                 && !(request && is_protected(&name))
                 && !is_framing(&name)
             {
@@ -73,6 +83,7 @@ fn strip_named(headers: &mut HeaderMap, request: bool) {
             }
         }
     }
+    entry.remove();
     for name in named {
         headers.remove(name);
     }

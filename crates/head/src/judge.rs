@@ -7,7 +7,8 @@ use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFE
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
-use crate::{RequestHead, Target, host, upgrade};
+use crate::survey::{Survey, field};
+use crate::{Forwarding, RequestHead, Target, hop, host, upgrade};
 
 /// Bounds on what is looked at.
 #[derive(Clone, Debug)]
@@ -53,31 +54,107 @@ pub struct Judge {
     upgrades: Arc<[Box<str>]>,
     peer: IpAddr,
     secure: bool,
-    last_host: Option<(HeaderValue, Arc<str>)>,
+    last: Option<Addressed>,
+}
+
+/// What a `Host` came to.
+#[derive(Debug)]
+struct Addressed {
+    /// A copy: the value itself would keep the buffer that it was read into for as long as the connection lives.
+    text: Box<[u8]>,
+    host: Arc<str>,
+    /// The port that was asked for, if one was.
+    port: Option<HeaderValue>,
+}
+
+/// What a judged head is made of besides.
+struct Examined {
+    judged: Judged,
+    /// Constants of [`field`].
+    found: u32,
+    /// The `Host` in force.
+    host: Option<HeaderValue>,
+    port: Option<HeaderValue>,
 }
 
 impl Judge {
     /// For one connection. `upgrades` are the tokens that may become a tunnel, in lower case.
     pub fn new(limits: Arc<Limits>, upgrades: Arc<[Box<str>]>, peer: IpAddr, secure: bool) -> Self {
-        Self { limits, upgrades, peer, secure, last_host: None }
+        Self { limits, upgrades, peer, secure, last: None }
     }
 
-    /// Judges a head that hyper has parsed. The caller keeps the body and the extensions.
+    /// Judges a head that has been parsed, and makes it what middlewares see: hop-by-hop headers are gone, managed ones
+    /// of untrusted peers too, and Seaway's own are there. The caller keeps the body and the extensions.
+    ///
+    /// The same as [`judge`](Self::judge), [`hop::strip_request`] and [`Forwarding::prepare`], at a fraction of the cost.
+    pub fn admit(
+        &mut self,
+        method: Method,
+        uri: &Uri,
+        version: Version,
+        headers: HeaderMap,
+        forwarding: &Forwarding,
+    ) -> Result<Judged, Refusal> {
+        let Examined { mut judged, found, host, port } = self.examine(method, uri, version, headers)?;
+        let headers = &mut judged.head.headers;
+        // Hop-by-hop headers go before Seaway's own come, so that no client can name ours away.
+        hop::strip_found(headers, true, found);
+        forwarding.complete(headers, found, judged.upgrade.is_some(), host, port);
+        Ok(judged)
+    }
+
+    /// Judges a head that has been parsed. The caller keeps the body and the extensions.
     pub fn judge(
         &mut self,
         method: Method,
         uri: &Uri,
         version: Version,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
     ) -> Result<Judged, Refusal> {
-        self.check_sizes(uri, &headers)?;
+        Ok(self.examine(method, uri, version, headers)?.judged)
+    }
+
+    fn examine(
+        &mut self,
+        method: Method,
+        uri: &Uri,
+        version: Version,
+        mut headers: HeaderMap,
+    ) -> Result<Examined, Refusal> {
+        if uri.path_and_query().is_some_and(|p| p.as_str().len() > self.limits.target_bytes) {
+            return Err(refuse(StatusCode::URI_TOO_LONG, "the request target is too long"));
+        }
+        if headers.len() > self.limits.headers {
+            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers"));
+        }
+        let Survey { found, repeated, bytes, host } = Survey::of(&headers);
+        if bytes > self.limits.header_bytes {
+            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large"));
+        }
+        let host = host.cloned();
         check_version(version)?;
         check_method(&method)?;
-        check_framing(version, &mut headers)?;
-        check_expect(version, &mut headers)?;
-        let host = self.host(uri, version, &mut headers)?;
+        if found & (field::TRANSFER_ENCODING | field::CONTENT_LENGTH) != 0 {
+            check_framing(version, &mut headers)?;
+        }
+        if found & field::EXPECT != 0 {
+            check_expect(version, &mut headers)?;
+        }
+        if repeated & field::HOST != 0 {
+            return Err(bad_request("more than one Host header"));
+        }
+        let value = self.host_value(uri, version, &mut headers, host)?;
+        let (host, port) = match &value {
+            Some(value) => self.address(value)?,
+            None => (Arc::from(""), None),
+        };
         let target = target(&method, uri)?;
-        let upgrade = upgrade::wanted(&method, version, &headers, &self.upgrades);
+        let upgrade = match found & (field::UPGRADE | field::CONNECTION) {
+            both if both == field::UPGRADE | field::CONNECTION => {
+                upgrade::wanted(&method, version, &headers, &self.upgrades)
+            }
+            _ => None,
+        };
         let head = RequestHead {
             method,
             version,
@@ -88,56 +165,40 @@ impl Judge {
             peer: self.peer,
             append_forwarded_for: true,
         };
-        Ok(Judged { head, upgrade })
+        Ok(Examined { judged: Judged { head, upgrade }, found, host: value, port })
     }
 
-    fn check_sizes(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-        if uri.path_and_query().is_some_and(|p| p.as_str().len() > self.limits.target_bytes) {
-            return Err(refuse(StatusCode::URI_TOO_LONG, "the request target is too long"));
+    /// The `Host` in force; only HTTP/1.0 may have none. An absolute-form target decides and replaces it (RFC 9112 §3.2.2).
+    fn host_value(
+        &self,
+        uri: &Uri,
+        version: Version,
+        headers: &mut HeaderMap,
+        first: Option<HeaderValue>,
+    ) -> Result<Option<HeaderValue>, Refusal> {
+        if first.is_none() && version == Version::HTTP_11 {
+            return Err(bad_request("no Host header"));
         }
-        if headers.len() > self.limits.headers {
-            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers"));
-        }
-        let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if bytes > self.limits.header_bytes {
-            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large"));
-        }
-        Ok(())
+        let Some(authority) = uri.authority() else { return Ok(first) };
+        let value =
+            HeaderValue::from_str(authority.as_str()).map_err(|_| bad_request("the target's host is not valid"))?;
+        headers.insert(HOST, value.clone());
+        Ok(Some(value))
     }
 
-    /// The canonical host. An absolute-form target decides and replaces `Host` (RFC 9112 §3.2.2).
-    fn host(&mut self, uri: &Uri, version: Version, headers: &mut HeaderMap) -> Result<Arc<str>, Refusal> {
-        let mut lines = headers.get_all(HOST).iter();
-        let first = lines.next().cloned();
-        if lines.next().is_some() {
-            return Err(bad_request("more than one Host header"));
-        }
-        let value = match uri.authority() {
-            Some(authority) => {
-                if first.is_none() && version == Version::HTTP_11 {
-                    return Err(bad_request("no Host header"));
-                }
-                let value = HeaderValue::from_str(authority.as_str())
-                    .map_err(|_| bad_request("the target's host is not valid"))?;
-                headers.insert(HOST, value.clone());
-                value
-            }
-            None => match first {
-                Some(value) => value,
-                None if version == Version::HTTP_10 => return Ok(Arc::from("")),
-                None => return Err(bad_request("no Host header")),
-            },
-        };
-        if let Some((known, host)) = &self.last_host
-            && *known == value
+    /// The canonical host, and the port where there is one.
+    fn address(&mut self, value: &HeaderValue) -> Result<(Arc<str>, Option<HeaderValue>), Refusal> {
+        if let Some(last) = &self.last
+            && *last.text == *value.as_bytes()
         {
-            return Ok(Arc::clone(host));
+            return Ok((Arc::clone(&last.host), last.port.clone()));
         }
         let text = value.to_str().map_err(|_| bad_request("the Host header is not valid"))?;
         let parsed = host::parse(text).ok_or_else(|| bad_request("the Host header is not valid"))?;
         let host: Arc<str> = Arc::from(parsed.host.as_ref());
-        self.last_host = Some((value, Arc::clone(&host)));
-        Ok(host)
+        let port = parsed.port.map(HeaderValue::from);
+        self.last = Some(Addressed { text: text.as_bytes().into(), host: Arc::clone(&host), port: port.clone() });
+        Ok((host, port))
     }
 }
 
@@ -352,6 +413,64 @@ mod tests {
             let headers: HeaderMap = [(HOST, HeaderValue::from_str(host).unwrap())].into_iter().collect();
             let judged = judge.judge(Method::GET, &Uri::from_static("/"), Version::HTTP_11, headers).unwrap();
             assert_eq!(&*judged.head.host, host.to_ascii_lowercase());
+        }
+    }
+
+    #[test]
+    fn admitting_is_judging_stripping_and_preparing() {
+        const LINES: [(&str, &str); 11] = [
+            ("host", "A.test:8080"),
+            ("connection", "keep-alive, x-mine, x-forwarded-for, te, Upgrade"),
+            ("upgrade", "websocket"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("x-mine", "1"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-proto", "https"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("x-forwarded-port", "81"),
+            ("x-forwarded-host", "b.test"),
+        ];
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        let judge = || Judge::new(Arc::default(), Arc::from(["websocket".into()]), peer, false);
+        for everybody in [false, true] {
+            let trust = crate::Trust { everybody, networks: Vec::new() };
+            let forwarding = Forwarding::new(peer, &trust, false, true, &HeaderValue::from_static("edge"));
+            let mut admitting = judge();
+            for chosen in 0..1 << LINES.len() {
+                let mut headers = HeaderMap::new();
+                for (at, (name, value)) in LINES.iter().enumerate() {
+                    if chosen & (1 << at) != 0 {
+                        headers.append(*name, HeaderValue::from_static(value));
+                    }
+                }
+                let version = if chosen & 1 == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+                let uri = Uri::from_static("/");
+                let mut steps = judge().judge(Method::GET, &uri, version, headers.clone()).unwrap();
+                hop::strip_request(&mut steps.head.headers);
+                forwarding.prepare(&mut steps.head.headers, steps.upgrade.is_some());
+                let admitted = admitting.admit(Method::GET, &uri, version, headers, &forwarding).unwrap();
+                assert_eq!(admitted.upgrade, steps.upgrade, "{chosen:b}");
+                assert_eq!(admitted.head.headers, steps.head.headers, "{chosen:b}");
+                assert_eq!(admitted.head.host, steps.head.host, "{chosen:b}");
+                assert!(everybody || admitted.head.headers.get("x-forwarded-for").is_none(), "{chosen:b}");
+                assert!(admitted.head.headers.get("x-mine").is_none() || chosen & 2 == 0, "{chosen:b}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_port_that_was_asked_for_is_told_each_time() {
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        let mut judge = Judge::new(Arc::default(), Arc::from([]), peer, false);
+        let forwarding =
+            Forwarding::new(peer, &crate::Trust::default(), false, true, &HeaderValue::from_static("edge"));
+        for (host, port) in [("a.test:81", "81"), ("a.test:81", "81"), ("a.test", "80"), ("a.test:82", "82")] {
+            let headers: HeaderMap = [(HOST, HeaderValue::from_str(host).unwrap())].into_iter().collect();
+            let admitted =
+                judge.admit(Method::GET, &Uri::from_static("/"), Version::HTTP_11, headers, &forwarding).unwrap();
+            assert_eq!(admitted.head.headers["x-forwarded-port"], port);
+            assert_eq!(admitted.head.headers["x-forwarded-host"], host);
         }
     }
 }

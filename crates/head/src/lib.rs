@@ -10,6 +10,7 @@ pub mod hop;
 pub mod host;
 mod judge;
 pub mod path;
+mod survey;
 pub mod upgrade;
 
 use std::net::IpAddr;

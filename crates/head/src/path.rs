@@ -9,7 +9,11 @@ use http::uri::PathAndQuery;
 /// Canonical means: begins with `/`; every `%XX` of an unreserved character is decoded and every other one is in upper
 /// case (RFC 3986 §6.2.2); no empty segment, no `.` or `..` segment; no backslash, no byte above 0x7e, no `%00`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target(PathAndQuery);
+pub struct Target {
+    text: PathAndQuery,
+    /// The path has a `%`.
+    encoded: bool,
+}
 
 /// Why a path was refused; the answer is 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,30 +28,32 @@ impl Target {
         let path = canonical_path(raw.path())?;
         let query = raw.query().map(canonical_query);
         match (path, query) {
-            (Cow::Borrowed(_), None | Some(Cow::Borrowed(_))) => Ok(Self(raw.clone())),
+            (Cow::Borrowed(path), None | Some(Cow::Borrowed(_))) => {
+                Ok(Self { encoded: has_percent(path), text: raw.clone() })
+            }
             (path, query) => Self::join(&path, query.as_deref()),
         }
     }
 
     /// The canonical path, still encoded.
     pub fn path(&self) -> &str {
-        self.0.path()
+        self.text.path()
     }
 
     /// The query without its `?`.
     pub fn query(&self) -> Option<&str> {
-        self.0.query()
+        self.text.query()
     }
 
     /// Path and query as they are forwarded.
     pub fn as_path_and_query(&self) -> &PathAndQuery {
-        &self.0
+        &self.text
     }
 
     /// What rules match on (Traefik's routing path): every `%XX` decoded unless it stands for a reserved character or
-    /// `%`. A pure function of the canonical path and of nothing else.
+    /// `%`. A pure function of the canonical path and of nothing else; borrowed where the path has no `%`.
     pub fn routing_path(&self) -> Cow<'_, str> {
-        routing_path(self.path())
+        if self.encoded { routing_path(self.path()) } else { Cow::Borrowed(self.path()) }
     }
 
     /// Replaces the path after a rewrite. The new path is checked again: one that is not already canonical would be
@@ -64,11 +70,15 @@ impl Target {
     }
 
     fn join(path: &str, query: Option<&str>) -> Result<Self, BadPath> {
-        let text = match query {
-            Some(query) => format!("{path}?{query}"),
-            None => path.to_owned(),
-        };
-        PathAndQuery::try_from(text).map(Self).map_err(|_| BadPath("the path has a character that no path may have"))
+        let mut text = String::with_capacity(path.len() + query.map_or(0, |query| query.len() + 1));
+        text.push_str(path);
+        if let Some(query) = query {
+            text.push('?');
+            text.push_str(query);
+        }
+        let text =
+            PathAndQuery::try_from(text).map_err(|_| BadPath("the path has a character that no path may have"))?;
+        Ok(Self { encoded: has_percent(path), text })
     }
 }
 
@@ -77,25 +87,57 @@ pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadPath> {
     if !path.starts_with('/') {
         return Err(BadPath("the path does not begin with /"));
     }
-    let mut plain = true;
-    let mut before = 0u8;
+    // Two bits of the byte before, so that `//` and `/.` are seen; the rest is gathered.
+    let (mut seen, mut before) = (0u8, 0u8);
     for &byte in path.as_bytes() {
-        match byte {
-            b'\\' => return Err(BadPath("the path has a backslash")),
-            0..=0x20 | 0x7f..=0xff => return Err(BadPath("the path has a character that must be percent-encoded")),
-            b'%' => plain = false,
-            b'/' | b'.' if before == b'/' => plain = false,
-            _ => {}
-        }
-        before = byte;
+        let class = CLASSES.get(usize::from(byte)).copied().unwrap_or(class::BAD);
+        seen |= class & (class::BAD | class::BACKSLASH | class::PERCENT);
+        seen |= class & before & class::AFTER_SLASH;
+        before = class >> 1;
     }
-    if plain {
+    if seen & class::BACKSLASH != 0 {
+        return Err(BadPath("the path has a backslash"));
+    }
+    if seen & class::BAD != 0 {
+        return Err(BadPath("the path has a character that must be percent-encoded"));
+    }
+    if seen == 0 {
         return Ok(Cow::Borrowed(path));
     }
     let decoded = decode_unreserved(path)?;
     let clean = resolve_segments(&decoded)?;
     Ok(if clean == path { Cow::Borrowed(path) } else { Cow::Owned(clean) })
 }
+
+/// What a byte of a path may be.
+mod class {
+    /// Means something right after a slash: `/` and `.`.
+    pub(super) const AFTER_SLASH: u8 = 1;
+    /// Is a slash; one bit above [`AFTER_SLASH`].
+    pub(super) const SLASH: u8 = 2;
+    pub(super) const PERCENT: u8 = 4;
+    pub(super) const BACKSLASH: u8 = 8;
+    pub(super) const BAD: u8 = 16;
+}
+
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let it = byte as u8;
+        classes[byte] = match it {
+            b'/' => class::AFTER_SLASH | class::SLASH,
+            b'.' => class::AFTER_SLASH,
+            b'%' => class::PERCENT,
+            b'\\' => class::BACKSLASH,
+            0..=0x20 | 0x7f..=0xff => class::BAD,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 /// Step one: `%XX` of unreserved characters decoded, the rest in upper case.
 fn decode_unreserved(path: &str) -> Result<String, BadPath> {
@@ -159,13 +201,14 @@ fn hides_dot_segment(segment: &str) -> bool {
 
 /// `;` separates parameters as `&` does (Traefik's default reading), so that Seaway and the server agree on them.
 fn canonical_query(query: &str) -> Cow<'_, str> {
-    if query.contains(';') { Cow::Owned(query.replace(';', "&")) } else { Cow::Borrowed(query) }
+    if query.as_bytes().contains(&b';') { Cow::Owned(query.replace(';', "&")) } else { Cow::Borrowed(query) }
+}
+
+fn has_percent(path: &str) -> bool {
+    path.as_bytes().contains(&b'%')
 }
 
 fn routing_path(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') {
-        return Cow::Borrowed(path);
-    }
     let mut out: Vec<u8> = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some(at) = rest.find('%') {
