@@ -40,6 +40,8 @@ pub const WINDOW: Duration = Duration::from_millis(15);
 const TELLING: Duration = Duration::from_millis(20);
 /// How long a stop signal waits for its container to become known: longer than the engine needs for an inspect.
 const UNKNOWN: Duration = Duration::from_secs(60);
+/// When tables that workers may still hold are looked at again: workers look for a new one at least every 500 ms.
+const FREEING: Duration = Duration::from_secs(1);
 /// A little more than the timer's resolution.
 const SLACK: Duration = Duration::from_millis(5);
 
@@ -138,6 +140,7 @@ struct Due {
     dirty: Option<(Instant, Millis)>,
     apply: Option<Instant>,
     tell: Option<Instant>,
+    free: Option<Instant>,
     applied: Option<Instant>,
 }
 
@@ -350,7 +353,7 @@ impl Reconciler {
         let on_clock = |at: Millis| now.0 + at.since(now.1) + Duration::from_millis(1);
         let readings = [self.tombstones.next_end(), self.late.next(), self.story.next_line(), self.settles];
         let clocked = readings.into_iter().flatten().map(on_clock);
-        let timed = [self.due.apply, self.due.tell].into_iter().flatten();
+        let timed = [self.due.apply, self.due.tell, self.due.free].into_iter().flatten();
         timed.chain(clocked).chain(self.overdue.values().copied()).min()
     }
 
@@ -371,6 +374,16 @@ impl Reconciler {
             self.due.tell = None;
             self.tell(reading, reading);
         }
+        if self.due.free.is_some_and(|at| at <= now) {
+            self.free();
+        }
+    }
+
+    /// Frees old tables and the states that nothing points at any more.
+    fn free(&mut self) {
+        let held = self.published.free();
+        self.due.free = (held > 0).then(|| Instant::now() + FREEING);
+        self.registry.collect_garbage();
     }
 
     /// Makes the table and puts it in force.
@@ -405,7 +418,7 @@ impl Reconciler {
         let done = Instant::now();
         let (dirty, since) = self.due.dirty.take().unwrap_or((started, now));
         let took = done - dirty;
-        self.due = Due { applied: Some(done), ..Due::default() };
+        self.due = Due { applied: Some(done), free: self.due.free, ..Due::default() };
         self.status.send_modify(|status| status.applied(now, took));
         self.tell(self.clock.now(), since);
         for line in news.map(|found| self.faults.update(&found)).into_iter().flatten() {
@@ -415,7 +428,7 @@ impl Reconciler {
                 Severity::Info => tracing::info!(target: "seaway::labels", "{}", line.text),
             }
         }
-        self.registry.collect_garbage();
+        self.free();
     }
 
     /// Puts into the table what labels, merging and compiling found. Returns it if it may differ from the last time.

@@ -6,11 +6,12 @@
 pub mod faults;
 mod pool;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use seaway_config::Name;
-use seaway_routing::{Millis, RoutingTable};
+use seaway_routing::{Millis, RoutingTable, Service};
 
 use pool::Pool;
 
@@ -20,7 +21,8 @@ const FORGOTTEN: Duration = Duration::from_secs(30);
 /// Remembers what was told last.
 #[derive(Debug, Default)]
 pub struct Story {
-    pools: BTreeMap<Name, Pool>,
+    /// By the services' names, with the services that were looked at last.
+    pools: Vec<(Arc<Service>, Pool)>,
     /// When containers were first heard of that no table has shown yet.
     news: HashMap<Box<str>, Millis>,
 }
@@ -34,7 +36,7 @@ impl Story {
 
     /// Takes the time for servers that have become ready. To be called as soon as one may have.
     pub fn note(&mut self, now: Millis) {
-        for pool in self.pools.values_mut() {
+        for (_, pool) in &mut self.pools {
             pool.note(now);
         }
     }
@@ -42,26 +44,42 @@ impl Story {
     /// The lines that are due. Servers that are new in this table were first heard of at `since`, if not before.
     pub fn tell(&mut self, table: &RoutingTable, now: Millis, since: Millis) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut before = std::mem::take(&mut self.pools);
+        let mut gone = Vec::new();
+        let mut before = std::mem::take(&mut self.pools).into_iter().peekable();
+        let mut pools = Vec::with_capacity(table.services.len());
         for service in table.services.iter() {
-            let mut pool = before.remove(&service.name).unwrap_or_default();
-            let first_heard = |container: &str| self.news.get(container).map_or(since, |at| since.min(*at));
-            if let Some(change) = pool.observe(&service.servers, first_heard, now) {
+            while let Some(left) = before.next_if(|(b, _)| !Arc::ptr_eq(b, service) && b.name < service.name) {
+                gone.push(left);
+            }
+            let known = before.next_if(|(b, _)| Arc::ptr_eq(b, service) || b.name == service.name);
+            let is_same = known.as_ref().is_some_and(|(b, _)| Arc::ptr_eq(b, service));
+            let mut pool = known.map(|(_, pool)| pool).unwrap_or_default();
+            if !is_same {
+                let first_heard = |container: &str| self.news.get(container).map_or(since, |at| since.min(*at));
+                pool.take(&service.servers, first_heard, now);
+            }
+            if let Some(change) = pool.observe(now) {
                 lines.extend(pool.tell(&shown(&service.name, table), &change, now));
             }
-            self.pools.insert(service.name.clone(), pool);
+            pools.push((Arc::clone(service), pool));
         }
-        for server in table.services.iter().flat_map(|service| &service.servers) {
-            self.news.remove(&server.state.identity().container);
+        gone.extend(before);
+        self.pools = pools;
+        if !self.news.is_empty() {
+            for server in table.services.iter().flat_map(|service| &service.servers) {
+                self.news.remove(&server.state.identity().container);
+            }
         }
-        let gone = before.iter().filter(|(_, pool)| !pool.is_empty());
-        lines.extend(gone.map(|(name, pool)| format!("{} {}→0: the service is gone", name.local, pool.ready())));
+        let gone = gone.iter().filter(|(_, pool)| !pool.is_empty());
+        lines.extend(
+            gone.map(|(service, pool)| format!("{} {}→0: the service is gone", service.name.local, pool.ready())),
+        );
         lines
     }
 
     /// When something may be due.
     pub fn next_line(&self) -> Option<Millis> {
-        self.pools.values().filter_map(Pool::due).min()
+        self.pools.iter().filter_map(|(_, pool)| pool.due()).min()
     }
 }
 

@@ -82,7 +82,7 @@ impl Merger {
         if touched.is_empty() && come.is_empty() {
             return Outcome { changed, told: false };
         }
-        let gone: HashSet<*const Partial> = gone.iter().map(|part| Arc::as_ptr(part)).collect();
+        let gone: HashSet<*const Partial> = gone.iter().map(Arc::as_ptr).collect();
         let dissolved: Vec<Group> = touched.into_iter().filter_map(|group| self.dissolve(group)).collect();
         let mut told = dissolved.iter().any(|group| !group.diagnostics.is_empty());
         let stay = dissolved.iter().flat_map(|group| &group.parts).filter(|part| !gone.contains(&Arc::as_ptr(part)));

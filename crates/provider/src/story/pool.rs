@@ -19,6 +19,8 @@ const GATHER: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     servers: HashMap<Identity, Seen>,
+    /// Servers that are no longer in it, and of which that is to be told.
+    left: Vec<Seen>,
     /// Servers counted as ready in the last line.
     ready: usize,
     /// When what is known and untold is to be told.
@@ -76,16 +78,9 @@ impl Pool {
         }
     }
 
-    /// Takes note of the servers as they are now. Gives what is to be told if it is time: at once where a server was
-    /// lost.
-    pub(super) fn observe(
-        &mut self,
-        servers: &[Server],
-        first_heard: impl Fn(&str) -> Millis,
-        now: Millis,
-    ) -> Option<Change> {
+    /// Takes note of the servers that the pool has from now on.
+    pub(super) fn take(&mut self, servers: &[Server], first_heard: impl Fn(&str) -> Millis, now: Millis) {
         let mut before = std::mem::take(&mut self.servers);
-        let mut change = Change { was: self.ready, ..Change::default() };
         for server in servers {
             let identity = server.state.identity();
             let seen = before.remove(identity).unwrap_or_else(|| {
@@ -96,13 +91,18 @@ impl Pool {
             });
             self.servers.insert(identity.clone(), Seen { name: server.name.clone(), ..seen });
         }
+        self.left.extend(before.into_values().filter(|seen| seen.told != Told::Nothing));
+    }
+
+    /// Looks how the servers are now. Gives what is to be told if it is time: at once where a server was lost.
+    pub(super) fn observe(&mut self, now: Millis) -> Option<Change> {
         self.note(now);
+        let mut change = Change { was: self.ready, ..Change::default() };
         for seen in self.servers.values_mut().filter(|seen| seen.told == Told::Ready && seen.ready_at.is_none()) {
             (seen.told, seen.since) = (Told::Lost, now);
             change.lost.push((seen.name.clone(), seen.state.phase()));
         }
-        let left = before.into_values().filter(|seen| seen.told != Told::Nothing);
-        for seen in left {
+        for seen in self.left.drain(..) {
             change.emptied = self.servers.is_empty();
             if seen.told == Told::Ready {
                 change.lost.push((seen.name, seen.state.phase()));
