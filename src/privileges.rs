@@ -45,7 +45,15 @@ pub(crate) fn drop_root(user: &str, engine_socket: Option<&Path>, ours: &[&Path]
             Ok(_) => return Err(format!("{} can only be used by root, not by uid {uid}", socket.display())),
         }
     }
-    for path in ours.iter().filter(|path| path.exists()) {
+    let ours: Vec<_> = ours.iter().filter(|path| path.exists()).collect();
+    let missing = missing(&std::fs::read_to_string("/proc/self/status").unwrap_or_default(), !ours.is_empty());
+    if user.is_empty() && !missing.is_empty() {
+        let missing = missing.join(" and ");
+        return Ok(Dropped::Done(format!(
+            "staying root, with the few capabilities that it has: becoming another user needs {missing}"
+        )));
+    }
+    for path in ours {
         chown(*path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
             .map_err(|e| format!("cannot give {} to uid {uid}: {e}", path.display()))?;
     }
@@ -56,6 +64,16 @@ pub(crate) fn drop_root(user: &str, engine_socket: Option<&Path>, ours: &[&Path]
         Some(group) => format!("gave up root: uid {uid}, with group {group} for the engine's socket"),
         None => format!("gave up root: uid {uid}"),
     }))
+}
+
+/// The capabilities that are needed to become another user and that a process with this `/proc/self/status` lacks, as a
+/// container does that was started with `--cap-drop ALL`. Where it does not say, nothing is known to be missing.
+fn missing(status: &str, has_files: bool) -> Vec<&'static str> {
+    let effective = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+    // Numbers of uapi/linux/capability.h.
+    let needed = [("CAP_CHOWN", 0, has_files), ("CAP_SETGID", 6, true), ("CAP_SETUID", 7, true)];
+    let lacks = |bit: u32| effective.is_some_and(|effective| effective >> bit & 1 == 0);
+    needed.into_iter().filter(|(_, bit, needed)| *needed && lacks(*bit)).map(|(name, ..)| name).collect()
 }
 
 /// True when this process can make a file beside `path`: what rotating a log needs.
@@ -73,7 +91,17 @@ fn parse(user: &str) -> Result<(u32, u32), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{missing, parse};
+
+    #[test]
+    fn root_without_capabilities_cannot_become_anybody() {
+        let status = |caps: &str| format!("Name:\tseaway\nCapPrm:\tffffffffffffffff\nCapEff:\t{caps}\nSeccomp:\t2\n");
+        assert_eq!(missing(&status("0000000000000000"), true), ["CAP_CHOWN", "CAP_SETGID", "CAP_SETUID"]);
+        assert_eq!(missing(&status("0000000000000000"), false), ["CAP_SETGID", "CAP_SETUID"]);
+        assert_eq!(missing(&status("0000000000000081"), true), ["CAP_SETGID"]);
+        assert!(missing(&status("00000000a80425fb"), true).is_empty(), "what Docker gives by default is enough");
+        assert!(missing("", true).is_empty());
+    }
 
     #[test]
     fn numbers_only() {

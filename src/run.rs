@@ -157,7 +157,9 @@ struct LeavingRoot {
 impl LeavingRoot {
     /// Gives up root. True when it had to be kept for now.
     fn now(&self) -> Result<bool, String> {
-        let mut ours: Vec<&Path> = self.logs.iter().map(PathBuf::as_path).collect();
+        // What is no regular file, such as `/dev/stdout`, is neither given away nor rotated.
+        let files: Vec<&Path> = self.logs.iter().map(PathBuf::as_path).filter(|log| log.is_file()).collect();
+        let mut ours = files.clone();
         ours.push(&self.control_socket);
         match privileges::drop_root(&self.user, self.engine_socket.as_deref(), &ours)? {
             Dropped::NotYet(why) => {
@@ -166,7 +168,7 @@ impl LeavingRoot {
             }
             Dropped::Done(what) => {
                 tracing::info!(target: "seaway", "{what}");
-                for log in self.logs.iter().filter(|log| !privileges::can_replace(log)) {
+                for log in files.iter().filter(|log| !privileges::can_replace(log)) {
                     let log = log.display();
                     tracing::warn!(target: "seaway", "{log} cannot be made anew after rotation: this user may not write to its folder");
                 }
