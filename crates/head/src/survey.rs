@@ -144,7 +144,7 @@ pub(crate) fn managed(rest: &str) -> u32 {
 
 /// Eight bytes at a time; the last eight may overlap with those before.
 fn has_underscore(name: &[u8]) -> bool {
-    let Some(last) = name.last_chunk::<8>() else { return name.iter().any(|byte| *byte == b'_') };
+    let Some(last) = name.last_chunk::<8>() else { return name.contains(&b'_') };
     let (chunks, _) = name.as_chunks::<8>();
     chunks.iter().chain([last]).any(|chunk| {
         // A zero byte where there is a `_`; the lowest one borrows from nobody, so the answer is exact.

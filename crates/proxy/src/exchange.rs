@@ -59,7 +59,9 @@ async fn exchange(
     incoming: Incoming,
 ) -> Result<Response<ResponseBody>, ClientLeft> {
     // 1 the head is judged; what is refused reaches nothing
-    let judged = connection.judge.borrow_mut().judge(parts.method, &parts.uri, parts.version, parts.headers);
+    // 2 hop-by-hop headers go before Seaway's own come, so that no client can name ours away
+    let request::Parts { method, uri, version, headers, .. } = parts;
+    let judged = connection.judge.borrow_mut().admit(method, &uri, version, headers, &connection.forwarding);
     let Judged { mut head, upgrade } = match judged {
         Ok(judged) => judged,
         Err(refusal) => {
@@ -71,9 +73,6 @@ async fn exchange(
     if connection.open.is_some() {
         flight.trail.protocol = metrics::protocol(&head.method, &head.headers, upgrade.as_ref());
     }
-    // 2 hop-by-hop headers go before Seaway's own come, so that no client can name ours away
-    hop::strip_request(&mut head.headers);
-    connection.forwarding.prepare(&mut head.headers, upgrade.is_some());
     flight.trail.trust(&head.headers);
 
     // 3 the route
