@@ -211,9 +211,9 @@ fn finish(mut flight: Flight, answer: Answer, close: bool) -> Response<ResponseB
         Content::Local(data) => {
             flight.leave_server();
             let data = (!data.is_empty()).then_some(data);
-            ResponseBody::Fixed { data, flight: Some(Box::new(flight)) }
+            ResponseBody::Fixed { data, flight: Some(flight) }
         }
-        Content::Upstream => ResponseBody::Upstream { flight: Some(Box::new(flight)), cut: false },
+        Content::Upstream => ResponseBody::Upstream { flight: Some(flight), cut: false },
         Content::Tunnel(granted) => {
             let (lease, token) = *granted;
             drop_framing(&mut head.headers);

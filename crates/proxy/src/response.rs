@@ -117,12 +117,12 @@ pub(crate) enum ResponseBody {
         /// What is still to be sent.
         data: Option<Bytes>,
         /// The exchange that ends with it.
-        flight: Option<Box<Flight>>,
+        flight: Option<Flight>,
     },
     /// The server's, read from the connection that the exchange holds.
     Upstream {
         /// The exchange that ends with it; none when it has ended.
-        flight: Option<Box<Flight>>,
+        flight: Option<Flight>,
         /// It broke off, which the client has not been shown yet.
         cut: bool,
     },

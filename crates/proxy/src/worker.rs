@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,9 @@ use crate::upstream::pool::Pool;
 
 /// How often limits are checked.
 const SWEEP: Duration = Duration::from_millis(250);
+
+/// Longest stay of a line in a worker's lane.
+const FLUSH_WITHIN: Duration = Duration::from_millis(5);
 
 /// With every so many looks at the limits, old connections to servers are closed.
 const POOL_SWEEP: u32 = 2;
@@ -122,7 +126,10 @@ pub(crate) struct Worker {
     /// What this worker counts with, where anything is counted.
     pub(crate) metrics: Option<WorkerMetrics>,
     lane: RefCell<Option<Lane>>,
-    flush_scheduled: Cell<bool>,
+    /// There are lines in the lane.
+    flush_wanted: Cell<bool>,
+    /// Who waits for that.
+    flusher: Cell<Option<Waker>>,
     table: RefCell<Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>>,
     snapshot: RefCell<Rc<Snapshot>>,
     clients: Clients,
@@ -150,7 +157,8 @@ impl Worker {
             hold: HoldLimits { timeout: options.hold_timeout, max: options.hold_max },
             metrics,
             lane: RefCell::new(lane),
-            flush_scheduled: Cell::new(false),
+            flush_wanted: Cell::new(false),
+            flusher: Cell::new(None),
             table: RefCell::new(table),
             snapshot: RefCell::new(snapshot),
             clients: Clients::default(),
@@ -210,13 +218,27 @@ impl Worker {
         write(lane);
         if lane.needs_flush() {
             lane.flush();
-        } else if !self.flush_scheduled.replace(true) {
-            let worker = Rc::clone(self);
-            tokio::task::spawn_local(async move {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                worker.flush_scheduled.set(false);
-                worker.flush();
-            });
+        } else if !self.flush_wanted.replace(true)
+            && let Some(flusher) = self.flusher.take()
+        {
+            flusher.wake();
+        }
+    }
+
+    /// Sees to it that no line stays in the lane for long; sleeps while there is none.
+    async fn flush_soon(&self) {
+        loop {
+            std::future::poll_fn(|cx| {
+                if self.flush_wanted.get() {
+                    return Poll::Ready(());
+                }
+                self.flusher.set(Some(cx.waker().clone()));
+                Poll::Pending
+            })
+            .await;
+            tokio::time::sleep(FLUSH_WITHIN).await;
+            self.flush_wanted.set(false);
+            self.flush();
         }
     }
 
@@ -382,6 +404,8 @@ async fn run(
             }
         }
     });
+    let flusher = Rc::clone(&worker);
+    let flushing = tokio::task::spawn_local(async move { flusher.flush_soon().await });
     // The sender lives as long as the handle; a handle that is gone means that there is nobody left to serve.
     let _gone = stopped.wait_for(|stage| *stage >= Stage::Draining).await.map(|_| ());
     for task in accepting {
@@ -399,6 +423,7 @@ async fn run(
         _ = stopped.wait_for(|stage| *stage >= Stage::Ended) => {}
     }
     sweeping.abort();
+    flushing.abort();
     worker.flush();
     worker.clients.len() as u64
 }

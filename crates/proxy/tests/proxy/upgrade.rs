@@ -139,7 +139,7 @@ async fn a_tunnel_outlives_tables_and_pins_none() {
     // Another request makes the worker take the new table.
     upstream.set(Behaviour::echo());
     assert_eq!(world.get("/").await.status, 200);
-    until("the old table has gone", || before.upgrade().is_none()).await;
+    until("the old table has gone", || world.published.free() == 0 && before.upgrade().is_none()).await;
     state.set(seaway_routing::state::flag::TERMINATING);
     echoes(&mut client, "still here").await;
     assert_eq!(state.in_flight(), 1);
