@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::StatusCode;
 use seaway_head::{RequestHead, upgrade};
 use seaway_routing::balancer::{Pick, Tried, Want};
@@ -16,6 +16,7 @@ use crate::connection::Connection;
 use crate::error::{ProxyError, Side};
 use crate::hold::Place;
 use crate::http1::response::Head;
+use crate::http1::spares;
 use crate::record::ServerPlace;
 use crate::response::Flight;
 use crate::retry::Broke;
@@ -209,7 +210,7 @@ async fn send(
         },
     };
     lease.begin(|out| outgoing.encode(service, server, out), body, outgoing.is_chunked());
-    let (mut headers, mut interim) = (HeaderMap::new(), 0);
+    let (mut headers, mut interim) = (spares::map(), 0);
     let method = &outgoing.head.method;
     let answer = poll_fn(|cx| lease.poll_head(cx, method, &mut headers, &mut interim));
     let failure = match outgoing.head_in_time(options.response_header_timeout, answer).await {
@@ -330,6 +331,12 @@ async fn wait(
     match found {
         Ok(Some((snapshot, place))) => Waited::Found(snapshot, place),
         _ => Waited::InVain,
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        spares::keep_map(std::mem::take(&mut self.head.headers));
     }
 }
 

@@ -3,8 +3,10 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
+
+use super::names;
 
 /// Most header lines. Servers that set many cookies need more than a request does.
 const LINES: usize = 256;
@@ -64,7 +66,7 @@ pub(crate) fn parse(buffer: &mut Bytes, method: &Method, headers: HeaderMap) -> 
     head.headers.reserve(response.headers.len());
     let mut framed = Framed::default();
     for line in response.headers.iter() {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| BadHead)?;
+        let name = names::parse(line.name.as_bytes()).map_err(|_| BadHead)?;
         let value = HeaderValue::from_maybe_shared(buffer.slice_ref(line.value)).map_err(|_| BadHead)?;
         match name {
             CONNECTION if names(&value, b"close") => head.reusable = false,
