@@ -9,15 +9,15 @@ use crate::observe::{Jitter, Moment, Priority, until};
 use crate::plane::{LABEL, Plane, Watched};
 use crate::report::{Metric, Run};
 
-/// Replicas of one service, as far as there are enough containers.
+/// Replicas of the service that is looked at.
 const REPLICAS: usize = 5;
 const NETWORK: &str = "bench";
 /// The one that comes and goes.
 const CHANGING: &str = "bench-web-5";
 const CHANGING_AT: Ipv4Addr = Ipv4Addr::new(127, 200, 0, 5);
 
-/// Measures with so many containers.
-pub(crate) fn measure(containers: usize, samples: usize) -> Run {
+/// Measures with so many containers, so many of them replicas of one service.
+pub(crate) fn measure(containers: usize, replicas: usize, samples: usize) -> Run {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let _inside = runtime.enter();
     let engine = runtime.block_on(FakeEngine::unix());
@@ -25,7 +25,7 @@ pub(crate) fn measure(containers: usize, samples: usize) -> Run {
     let port = accept_for_ever();
     let changing = Port::new();
     for n in 0..containers.saturating_sub(REPLICAS) {
-        let (service, number) = (format!("app{}", n / REPLICAS), n % REPLICAS + 1);
+        let (service, number) = (format!("app{}", n / replicas), n % replicas + 1);
         let [_, _, high, low] = u32::try_from(n + 2).expect("a small number").to_be_bytes();
         engine.run(spec(&service, number, Ipv4Addr::new(127, 100, high, low), port));
     }
@@ -48,7 +48,7 @@ pub(crate) fn measure(containers: usize, samples: usize) -> Run {
         Scene { engine: &engine, plane: &plane, jitter: Jitter::new(), inspects: Vec::new(), port: changing };
     let mut metrics = scene.singles(samples);
     metrics.extend(scene.bursts(&burst, samples / 3));
-    let mut run = Run::new("Fake engine".to_owned(), containers, metrics);
+    let mut run = Run::new(format!("Fake engine, {replicas} replicas of each service"), containers, metrics);
     drop(priority);
     let (most, fewest) = (scene.inspects.iter().max(), scene.inspects.iter().min());
     run.count("inspects after one event about one container, most", most.copied().unwrap_or(0), 1);
@@ -135,8 +135,9 @@ impl Scene<'_> {
     /// A whole service comes and goes at once, as when it is scaled.
     fn bursts(&mut self, ids: &[String], samples: usize) -> Vec<Metric> {
         let mut added =
-            Metric::told("addition, five at once", "first start event written, to all five picked; ports open");
-        let mut removed = Metric::told("removal, five at once", "first kill event written, to none of the five picked");
+            Metric::burst("addition, five at once", "first start event written, to all five picked; ports open");
+        let mut removed =
+            Metric::burst("removal, five at once", "first kill event written, to none of the five picked");
         for _ in 0..samples {
             let mut servers: Vec<Watched> = ids.iter().map(|id| self.plane.watched("burst", id)).collect();
             self.jitter.nap(40, 70);

@@ -2,9 +2,10 @@
 //! accepts to a server that takes requests.
 //!
 //! `cargo bench --bench reaction` (or `make bench-reaction`) wires watcher, reconciler, prober and table as the program
-//! does and follows a fake engine with 100 and with 1,000 containers, then a real Docker Engine where one answers, with
-//! containers of its own. It prints percentiles, keeps every sample in `benches/runs/`, and ends with exit code 1 when a
-//! goal is missed. After `--`: `--fake-only`, `--docker-only`, `--samples <n>`, `--containers <n>`.
+//! does and follows a fake engine with 10, 100, 1,000 and 5,000 containers, then a real Docker Engine where one answers,
+//! with containers of its own. It prints percentiles, keeps every sample in `benches/runs/`, and ends with exit code 1 when
+//! a goal is missed. After `--`: `--fake-only`, `--docker-only`, `--samples <n>`, `--containers <n>` (once for each number),
+//! `--replicas <n>` of each service (5; with 1 there are as many services as containers).
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -18,15 +19,16 @@ use std::process::ExitCode;
 
 use report::Report;
 
-/// The goal of every judged figure, at [`GOAL_CONTAINERS`] containers.
-const GOAL_MILLIS: f64 = 20.0;
-const GOAL_CONTAINERS: usize = 100;
+/// The goals of judged figures: up to so many containers, so many milliseconds.
+const GOALS: [(usize, f64); 2] = [(1000, 10.0), (5000, 50.0)];
+const SIZES: [usize; 4] = [10, 100, 1000, 5000];
 
 struct Options {
     fake: bool,
     docker: bool,
     samples: Option<usize>,
-    containers: Option<usize>,
+    containers: Vec<usize>,
+    replicas: usize,
 }
 
 fn main() -> ExitCode {
@@ -45,12 +47,15 @@ fn main() -> ExitCode {
     log();
     let mut report = Report::begin();
     if options.fake {
-        for containers in options.containers.map_or_else(|| vec![GOAL_CONTAINERS, 1000], |n| vec![n]) {
-            report.add(fake::measure(containers, options.samples.unwrap_or(300)));
+        let sizes = if options.containers.is_empty() { SIZES.to_vec() } else { options.containers.clone() };
+        let samples = options.samples.unwrap_or(200);
+        println!("The fake engine takes about {} s.", sizes.len() * samples / 2 + sizes.iter().sum::<usize>() / 300);
+        for containers in sizes {
+            report.add(fake::measure(containers, options.replicas, samples));
         }
     }
     if options.docker {
-        match docker::measure(options.containers.unwrap_or(GOAL_CONTAINERS), options.samples.unwrap_or(100)) {
+        match docker::measure(options.containers.first().copied().unwrap_or(100), options.samples.unwrap_or(100)) {
             Ok(run) => report.add(run),
             Err(why) => println!("\nReal Docker Engine: not measured: {why}"),
         }
@@ -59,18 +64,19 @@ fn main() -> ExitCode {
 }
 
 fn parse(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { fake: true, docker: true, samples: None, containers: None };
+    let mut options = Options { fake: true, docker: true, samples: None, containers: Vec::new(), replicas: 5 };
     let mut rest = arguments.iter().filter(|a| *a != "--bench");
     while let Some(argument) = rest.next() {
         let mut number = || {
             let number = rest.next().and_then(|n| n.parse::<usize>().ok()).filter(|n| *n > 0);
-            number.map(Some).ok_or_else(|| format!("{argument} wants a number"))
+            number.ok_or_else(|| format!("{argument} wants a number"))
         };
         match argument.as_str() {
             "--fake-only" => options.docker = false,
             "--docker-only" => options.fake = false,
-            "--samples" => options.samples = number()?,
-            "--containers" => options.containers = number()?,
+            "--samples" => options.samples = Some(number()?),
+            "--containers" => options.containers.push(number()?),
+            "--replicas" => options.replicas = number()?,
             other => return Err(format!("{other} is unknown; see the top of benches/reaction/main.rs")),
         }
     }

@@ -62,7 +62,7 @@ impl Plane {
         let watcher = watch::Watcher::new(engine, limits, watch::Timing::default(), sender);
         runtime.spawn(watcher.run());
         runtime.spawn(health::probe_new_servers(Arc::clone(&published), clock, DIAL, |_| {}));
-        let ready = async { tokio::time::timeout(Duration::from_secs(60), handle.ready()).await };
+        let ready = async { tokio::time::timeout(Duration::from_secs(120), handle.ready()).await };
         runtime.block_on(ready).expect("a snapshot within a minute");
         Self { published, _runtime: runtime }
     }
@@ -75,7 +75,7 @@ impl Plane {
 
     /// Waits until so many servers take requests.
     pub(crate) fn wait_for_ready(&self, count: usize) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let table = self.published.current();
             let ready = table.services.iter().map(|service| service.admitted()).sum::<usize>();
