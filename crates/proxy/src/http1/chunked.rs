@@ -146,9 +146,10 @@ fn trailers(buffer: &mut impl Buf) -> Result<Option<HeaderMap>, BadChunk> {
     };
     // httparse takes a lone LF for the end of a line.
     let section = bytes.get(..length).unwrap_or_default();
-    let bare = section.iter().enumerate().any(|(at, byte)| {
-        *byte == b'\n' && at.checked_sub(1).and_then(|before| section.get(before)) != Some(&b'\r')
-    });
+    let bare = section
+        .iter()
+        .enumerate()
+        .any(|(at, byte)| *byte == b'\n' && at.checked_sub(1).and_then(|before| section.get(before)) != Some(&b'\r'));
     if bare || length > TRAILERS {
         return Err(BadChunk);
     }

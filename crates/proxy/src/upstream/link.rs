@@ -305,7 +305,8 @@ impl Link {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let polled = if self.received.is_empty() {
             let mut scratch = self.scratch.borrow_mut();
-            if scratch.capacity() < SCRATCH.1 {
+            // Once nobody holds a part of it any more it can be used from its beginning.
+            if scratch.capacity() < SCRATCH.1 && !scratch.try_reclaim(SCRATCH.0) {
                 *scratch = BytesMut::with_capacity(SCRATCH.0);
             }
             let polled = pin!(self.stream.read_buf(&mut *scratch)).poll(cx);

@@ -116,7 +116,8 @@ async fn an_answer_is_read_after_a_failed_write() {
 
 #[tokio::test]
 async fn the_same_response_wherever_it_is_cut() {
-    let bytes = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\
+    let bytes =
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\
         \r\n5\r\nhello\r\n3;x\r\n...\r\n0\r\nX-Sum: 8\r\n\r\n";
     for cut in 1..bytes.len() {
         let (mut link, mut peer) = pair().await;
@@ -136,9 +137,9 @@ async fn the_same_response_wherever_it_is_cut() {
         peer.write_all(&bytes[cut..]).await.unwrap();
         let head = match early {
             Some(head) => head.unwrap(),
-            None => std::future::poll_fn(|cx| link.poll_head(cx, &Method::GET, &mut headers, &mut interim))
-                .await
-                .unwrap(),
+            None => {
+                std::future::poll_fn(|cx| link.poll_head(cx, &Method::GET, &mut headers, &mut interim)).await.unwrap()
+            }
         };
         assert_eq!((head.status.as_u16(), head.headers["x-a"].as_bytes()), (200, &b"1"[..]), "{cut}");
         assert_eq!(body(&mut link).await, (b"hello...".to_vec(), true), "{cut}");
