@@ -3,11 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use seaway_routing::Millis;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -69,6 +71,8 @@ pub(crate) struct ClientState {
     draining: Cell<bool>,
     /// The same, unless one comes all the same.
     leaving: Cell<bool>,
+    /// Unused for so long that nothing has to be kept ready for it.
+    resting: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -89,6 +93,7 @@ impl ClientState {
             expired: Cell::new(false),
             draining: Cell::new(false),
             leaving: Cell::new(false),
+            resting: Cell::new(false),
             waker: RefCell::new(None),
         };
         // The first byte of a new connection must come as soon as a head would have to.
@@ -139,6 +144,30 @@ impl ClientState {
         if (doing || writing) && !self.expired.replace(true) {
             self.wake();
         }
+        if !self.resting.get() && self.unused_since(now).is_some() {
+            self.resting.set(true);
+            self.wake();
+        }
+    }
+
+    /// Nothing has happened on it for a while.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.resting.get()
+    }
+
+    /// Waits until the client says something; false when its time is over, or it is not waited for any longer.
+    pub(crate) async fn is_woken(&self) -> bool {
+        let woken = poll_fn(|cx| {
+            if self.expired.get() || self.is_over() {
+                return Poll::Ready(false);
+            }
+            self.register(cx);
+            // An error or an end is for the reader to see.
+            self.stream.borrow().poll_read_ready(cx).map(|_| true)
+        });
+        let woken = woken.await;
+        self.resting.set(false);
+        woken
     }
 
     /// Lets the connection end after what it is doing; an idle one ends now.
@@ -182,15 +211,16 @@ impl ClientState {
     /// Ends the connection so that the client can read what was sent last: our side is closed, and what the client
     /// still sends is read and thrown away for a moment. Closing at once would reset the connection (RFC 9112 §9.6).
     pub(crate) async fn linger(&self) {
-        let mut sink = [0u8; 4096];
         let mut left = LINGER_BYTES;
         let reading = poll_fn(|cx| {
             let mut stream = self.stream.borrow_mut();
             if ready!(Pin::new(&mut *stream).poll_shutdown(cx)).is_err() {
                 return Poll::Ready(());
             }
+            // On the stack, and not a part of every connection's future.
+            let mut sink = [MaybeUninit::uninit(); 4096];
             loop {
-                let mut buffer = ReadBuf::new(&mut sink);
+                let mut buffer = ReadBuf::uninit(&mut sink);
                 match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
                     Ok(()) if !buffer.filled().is_empty() && left > buffer.filled().len() => {
                         left -= buffer.filled().len();
@@ -250,13 +280,46 @@ fn millis(limit: Duration) -> u64 {
 
 /// A client's socket.
 #[derive(Debug)]
-pub(crate) struct ClientIo(pub(crate) Rc<ClientState>);
+pub(crate) struct ClientIo {
+    state: Rc<ClientState>,
+    /// What was read from it before and used by nobody.
+    early: Bytes,
+}
+
+impl ClientIo {
+    /// For a connection that was just accepted.
+    pub(crate) fn new(state: Rc<ClientState>) -> Self {
+        Self { state, early: Bytes::new() }
+    }
+
+    /// The same, for whoever reads it next: `unused` was read and comes again.
+    pub(crate) fn again(mut self, unused: Bytes) -> Self {
+        if self.early.is_empty() {
+            self.early = unused;
+        } else if !unused.is_empty() {
+            self.early = [unused, self.early].concat().into();
+        }
+        self
+    }
+
+    /// Something was read that nobody has used.
+    pub(crate) fn has_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+}
 
 impl AsyncRead for ClientIo {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let state = &self.0;
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let polled = Pin::new(&mut *state.stream.borrow_mut()).poll_read(cx, buf);
+        let early = self.early.len().min(buf.remaining());
+        let early = self.early.split_to(early);
+        let state = &self.state;
+        let polled = if early.is_empty() {
+            Pin::new(&mut *state.stream.borrow_mut()).poll_read(cx, buf)
+        } else {
+            buf.put_slice(&early);
+            Poll::Ready(Ok(()))
+        };
         if polled.is_pending() {
             if state.expired.get() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -267,6 +330,7 @@ impl AsyncRead for ClientIo {
             state.register(cx);
         } else if buf.filled().len() > before {
             state.leaving.set(false);
+            state.resting.set(false);
             match state.doing.get() {
                 // Also when the limit passed a moment ago: a request that has arrived is served.
                 Doing::Idle => state.enter(Doing::Head, state.times.head),
@@ -281,7 +345,7 @@ impl AsyncRead for ClientIo {
 
 impl AsyncWrite for ClientIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(cx, buf);
+        let polled = Pin::new(&mut *self.state.stream.borrow_mut()).poll_write(cx, buf);
         self.written(cx, polled)
     }
 
@@ -290,7 +354,7 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(cx, bufs);
+        let polled = Pin::new(&mut *self.state.stream.borrow_mut()).poll_write_vectored(cx, bufs);
         self.written(cx, polled)
     }
 
@@ -300,7 +364,7 @@ impl AsyncWrite for ClientIo {
 
     /// hyper flushes when it has written all that it had.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let state = &self.0;
+        let state = &self.state;
         if state.doing.get() != Doing::Exchange && !state.flushed.replace(true) && state.is_over() {
             // The read that would tell hyper of the end was polled before this flush, and is not polled by itself.
             cx.waker().wake_by_ref();
@@ -308,14 +372,18 @@ impl AsyncWrite for ClientIo {
         Pin::new(&mut *state.stream.borrow_mut()).poll_flush(cx)
     }
 
+    /// Only a tunnel ends one side at a time. After HTTP the whole connection ends, by [`ClientState::linger`].
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx)
+        if self.state.doing.get() != Doing::Tunnel {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut *self.state.stream.borrow_mut()).poll_shutdown(cx)
     }
 }
 
 impl ClientIo {
     fn written(&self, cx: &Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        let state = &self.0;
+        let state = &self.state;
         match &polled {
             Poll::Pending if state.doing.get() == Doing::Tunnel => {}
             Poll::Pending => {
@@ -421,7 +489,7 @@ mod tests {
         assert!(state.is_over() && state.unused_since(Millis(2000)).is_none());
         peer.try_write(b"GET").unwrap();
         state.stream.borrow().readable().await.unwrap();
-        let mut io = ClientIo(Rc::clone(&state));
+        let mut io = ClientIo::new(Rc::clone(&state));
         let mut room = [0; 8];
         tokio::io::AsyncReadExt::read(&mut io, &mut room).await.unwrap();
         assert!(!state.is_leaving() && !state.is_over());

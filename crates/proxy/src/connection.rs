@@ -1,11 +1,15 @@
 //! Accepting connections, and serving one until it ends.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -217,23 +221,57 @@ fn spawn(
     });
 }
 
+/// What came of serving requests.
+enum Served {
+    /// The connection is over, well or not.
+    Over,
+    /// Bytes from now on; with what the client sent right behind its request.
+    Tunnel(Tunnel, ClientIo, Bytes),
+    /// Nobody has used it for a while.
+    Rests(ClientIo),
+}
+
+/// Serves a connection. What only the beginning, the end or a request needs is in a box, so that one which rests takes
+/// little room: thousands of them are common.
 async fn serve(connection: &Rc<Connection>) {
-    let io = TokioIo::new(ClientIo(Rc::clone(&connection.client)));
+    let client = &connection.client;
+    let mut io = ClientIo::new(Rc::clone(client));
+    loop {
+        match Box::pin(requests(connection, io)).await {
+            Served::Tunnel(tunnel, io, early) => return Box::pin(tunnel.run(client, io, early)).await,
+            Served::Rests(back) if back.has_early() || client.is_woken().await => io = back,
+            Served::Rests(_) | Served::Over => return Box::pin(client.linger()).await,
+        }
+    }
+}
+
+/// Serves requests until the connection is over or rests: hyper's buffers and the room for an exchange go, and come again
+/// with the next request.
+async fn requests(connection: &Rc<Connection>, io: ClientIo) -> Served {
+    let client = &connection.client;
     let shared = Rc::clone(connection);
     let service = service_fn(move |request| exchange::serve(Rc::clone(&shared), request));
     let limits = &connection.entry_point.limits;
-    let served = http1::Builder::new()
+    let mut serving = http1::Builder::new()
         .header_read_timeout(None)
         // A client that closes its sending half has left, as for other proxies.
         .half_close(false)
         .max_buf_size((limits.header_bytes + limits.target_bytes).max(8192))
-        .serve_connection(io, service)
-        .without_shutdown()
-        .await;
-    let tunnel = connection.tunnel.borrow_mut().take();
-    if let (Ok(parts), Some(tunnel)) = (served, tunnel) {
-        tunnel.run(&connection.client, parts.io.into_inner(), parts.read_buf).await;
-    } else {
-        connection.client.linger().await;
+        .serve_connection(TokioIo::new(io), service);
+    let ended = poll_fn(|cx| match Pin::new(&mut serving).poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending if client.is_resting() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    let ended = ended.await;
+    if matches!(ended, Some(Err(_))) {
+        return Served::Over;
+    }
+    let parts = serving.into_parts();
+    let io = parts.io.into_inner();
+    match (ended, connection.tunnel.borrow_mut().take()) {
+        (_, Some(tunnel)) => Served::Tunnel(tunnel, io, parts.read_buf),
+        (None, None) => Served::Rests(io.again(parts.read_buf)),
+        (Some(_), None) => Served::Over,
     }
 }

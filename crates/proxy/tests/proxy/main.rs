@@ -18,6 +18,7 @@ mod limits;
 mod middlewares;
 mod readiness;
 mod responses;
+mod rest;
 mod retry;
 mod spread;
 mod sticky;
