@@ -175,3 +175,19 @@ async fn who_waits_for_room_when_the_end_begins_is_served() {
     assert_eq!(busy.response().await.unwrap().status, 200);
     world.finish(3).await;
 }
+
+#[tokio::test]
+async fn a_connection_whose_task_panics_gives_its_place_back() {
+    let web = Upstream::start("web-1", Behaviour::echo()).await;
+    let mut setup = Setup::web(&[&web]);
+    setup.max_connections = 1;
+    add_router(&mut setup.config, "panic", "PathPrefix(`/panic`)", "api@internal");
+    let world = setup.start().await;
+    for _ in 0..3 {
+        let mut client = world.client().await;
+        client.send(get("/panic")).await.unwrap();
+        assert!(client.to_close().await.unwrap_or_default().is_empty());
+    }
+    assert_eq!(world.get("/").await.status, 200);
+    world.finish(4).await;
+}
