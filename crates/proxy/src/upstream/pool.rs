@@ -1,6 +1,6 @@
 //! One worker's idle connections, by server.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,9 +22,10 @@ struct Idle {
 /// Idle connections of one worker. Last in, first out: the warmest is taken, the rest may grow old and go.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    idle: HashMap<u64, Vec<Idle>>,
+    /// By server. A tree: its keys are small numbers of our own, which a hash would cost more to mix than to compare.
+    idle: BTreeMap<u64, Vec<Idle>>,
     /// Turns to connect, by server.
-    turns: HashMap<u64, Rc<Semaphore>>,
+    turns: BTreeMap<u64, Rc<Semaphore>>,
     /// How long one may stay unused.
     keep: Duration,
     /// How many are kept for one server.
@@ -33,7 +34,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(keep: Duration, most: usize) -> Self {
-        Self { idle: HashMap::new(), turns: HashMap::new(), keep, most: most.max(1) }
+        Self { idle: BTreeMap::new(), turns: BTreeMap::new(), keep, most: most.max(1) }
     }
 
     /// Takes a connection to that server that can send at once. With `proven`, the kernel is asked as well whether the
