@@ -15,6 +15,7 @@ mod heads;
 mod hold;
 mod keepalive;
 mod limits;
+mod metrics;
 mod middlewares;
 mod readiness;
 mod responses;
