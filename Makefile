@@ -1,6 +1,6 @@
 # What one does with this repository. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: build image demo demo-down test check fmt lint bench-check bench-reaction clean help
+.PHONY: build image demo demo-down test check fmt lint bench bench-check bench-reaction clean help
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -28,6 +28,9 @@ fmt: ## format the code
 
 lint: ## formatting, clippy, dependencies: every warning is an error
 	@scripts/lint
+
+bench: ## measure Seaway beside its peers (half an hour; quick: scripts/bench --quick)
+	@scripts/bench
 
 bench-check: ## count the instructions of each stage of a request; more than 3 % dearer is a failure (BLESS=1: new baseline)
 	@scripts/bench-check $(if $(BLESS),--bless)
