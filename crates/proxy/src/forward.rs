@@ -90,7 +90,7 @@ pub(crate) async fn forward(
     mut outgoing: Outgoing,
 ) -> Result<Forwarded, Failed> {
     let worker = &connection.worker;
-    worker.budget.borrow_mut().request(worker.clock.now());
+    worker.budget.borrow_mut().request(worker.clock.at(flight.trail.began()));
     if outgoing.head.append_forwarded_for {
         connection.forwarding.finish(&mut outgoing.head.headers);
     }
@@ -142,7 +142,9 @@ pub(crate) async fn forward(
             return Err(Failed::new(ProxyError::BadResponse));
         };
         let id = server.state.id();
-        flight.trail.sent = Some(Instant::now());
+        if worker.has_log() {
+            flight.trail.sent = Some(Instant::now());
+        }
         let fresh = outgoing.upgrade.is_some() || stale == Some(id);
         match send(connection, service, server, body, &outgoing, fresh, !repeatable).await {
             Attempt::Answered(response, lease) => {

@@ -73,7 +73,6 @@ struct OwnedNames {
 #[derive(Debug)]
 pub(crate) struct Trail {
     began: Instant,
-    wall: SystemTime,
     method: Method,
     version: Version,
     target: Option<PathAndQuery>,
@@ -92,7 +91,7 @@ pub(crate) struct Trail {
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
     pub(crate) origin_status: Option<StatusCode>,
-    /// When the last attempt began.
+    /// When the last attempt began, where somebody will read it.
     pub(crate) sent: Option<Instant>,
     pub(crate) protocol: Protocol,
     /// It was handed to its service, whether there was a server for it or not.
@@ -108,7 +107,6 @@ impl Trail {
     pub(crate) fn begin(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Self {
         Self {
             began: Instant::now(),
-            wall: SystemTime::now(),
             method: method.clone(),
             version,
             target: uri.path_and_query().cloned(),
@@ -154,6 +152,11 @@ impl Trail {
         (self.names, self.route, self.server) = (Some(Box::new(names)), None, None);
     }
 
+    /// When its head had been read.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// What is counted for it once it pins no table.
     pub(crate) fn pinned(&self) -> Option<&Pinned> {
         self.names.as_ref().map(|names| &names.subjects)
@@ -180,7 +183,7 @@ impl Trail {
             let names = self.names(entry_point);
             let (client_host, client_port) = &connection.peer;
             lane.write(&Record {
-                start: self.wall,
+                start: SystemTime::now().checked_sub(*duration).unwrap_or(SystemTime::UNIX_EPOCH),
                 duration: *duration,
                 status: self.status.unwrap_or_else(|| ProxyError::ClientGone.status()).as_u16(),
                 method: self.method.as_str(),
@@ -203,7 +206,10 @@ impl Trail {
                 request_bytes: self.request_bytes,
                 response_bytes: self.response_bytes,
                 origin_status: self.origin_status.map(|s| s.as_u16()),
-                origin_duration: self.sent.map(|sent| sent.elapsed()).unwrap_or_default(),
+                origin_duration: self
+                    .sent
+                    .map(|sent| duration.saturating_sub(sent.saturating_duration_since(self.began)))
+                    .unwrap_or_default(),
                 attempts: self.attempts,
                 sticky: self.sticky.as_str(),
                 sticky_reason: self.sticky.reason(),

@@ -83,14 +83,14 @@ impl Flight {
         let Some(mut lease) = self.lease.take() else { return };
         let worker = &self.connection.worker;
         if lease.is_sent() {
-            worker.pool.borrow_mut().give_back(lease, worker.clock.now());
+            worker.pool.borrow_mut().give_back(lease);
             return;
         }
         // A server that answered early may still want the rest, and the client sends it in any case.
         let worker = Rc::clone(worker);
         tokio::task::spawn_local(async move {
             lease.finish_sending().await;
-            worker.pool.borrow_mut().give_back(lease, worker.clock.now());
+            worker.pool.borrow_mut().give_back(lease);
         });
     }
 

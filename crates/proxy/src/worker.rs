@@ -55,7 +55,12 @@ impl Default for Clock {
 impl Clock {
     /// The time now.
     pub fn now(&self) -> Millis {
-        Millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.at(Instant::now())
+    }
+
+    /// A moment that was read before.
+    pub(crate) fn at(&self, moment: Instant) -> Millis {
+        Millis(u64::try_from(moment.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -209,6 +214,11 @@ impl Worker {
             self.room_found.set(Some(found));
         }
         found
+    }
+
+    /// There is an access log.
+    pub(crate) fn has_log(&self) -> bool {
+        self.lane.borrow().is_some()
     }
 
     /// Writes to this worker's lane of the access log, if there is one, and sees to it that the line is out soon.

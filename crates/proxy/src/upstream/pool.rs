@@ -16,7 +16,8 @@ const CONNECTING: usize = 32;
 #[derive(Debug)]
 struct Idle {
     lease: Lease,
-    since: Millis,
+    /// Put down by the sweeper, so that no exchange reads a clock for it; none until it comes by.
+    since: Option<Millis>,
 }
 
 /// Idle connections of one worker. Last in, first out: the warmest is taken, the rest may grow old and go.
@@ -55,14 +56,14 @@ impl Pool {
     }
 
     /// Gives a connection back after its response was read to the end.
-    pub(crate) fn give_back(&mut self, mut lease: Lease, now: Millis) {
+    pub(crate) fn give_back(&mut self, mut lease: Lease) {
         if !lease.is_reusable() {
             return;
         }
         lease.rest();
         let idle = self.idle.entry(lease.server).or_default();
         if idle.len() < self.most {
-            idle.push(Idle { lease, since: now });
+            idle.push(Idle { lease, since: None });
         }
     }
 
@@ -71,7 +72,7 @@ impl Pool {
         let keep = self.keep;
         self.turns.retain(|server, turns| wanted(*server) || Rc::strong_count(turns) > 1);
         self.idle.retain(|server, idle| {
-            idle.retain_mut(|i| now.since(i.since) < keep && i.lease.is_alive());
+            idle.retain_mut(|i| now.since(*i.since.get_or_insert(now)) < keep && i.lease.is_alive());
             !idle.is_empty() && wanted(*server)
         });
     }
