@@ -45,6 +45,22 @@ pub struct Judged {
     pub head: RequestHead,
     /// The upgrade that may be granted.
     pub upgrade: Option<HeaderValue>,
+    /// What it speaks inside of HTTP, as its first `Accept` and `Content-Type` say.
+    pub speaks: Speaks,
+}
+
+/// What a request speaks inside of HTTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// Nothing that is told apart.
+    #[default]
+    Http,
+    /// Server-sent events are asked for.
+    EventStream,
+    /// gRPC.
+    Grpc,
+    /// gRPC for browsers.
+    GrpcWeb,
 }
 
 /// Judges the heads of one connection. It remembers the last host, since a connection mostly asks for one.
@@ -127,7 +143,7 @@ impl Judge {
         if headers.len() > self.limits.headers {
             return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers"));
         }
-        let Survey { found, repeated, bytes, host } = Survey::of(&headers);
+        let Survey { found, repeated, bytes, host, speaks } = Survey::of(&headers);
         if bytes > self.limits.header_bytes {
             return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large"));
         }
@@ -165,7 +181,7 @@ impl Judge {
             peer: self.peer,
             append_forwarded_for: true,
         };
-        Ok(Examined { judged: Judged { head, upgrade }, found, host: value, port })
+        Ok(Examined { judged: Judged { head, upgrade, speaks }, found, host: value, port })
     }
 
     /// The `Host` in force; only HTTP/1.0 may have none. An absolute-form target decides and replaces it (RFC 9112 §3.2.2).

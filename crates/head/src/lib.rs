@@ -19,7 +19,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, StatusCode, Version};
 
 pub use forwarded::{Forwarding, Trust};
-pub use judge::{Judge, Judged, Limits, Refusal};
+pub use judge::{Judge, Judged, Limits, Refusal, Speaks};
 pub use path::Target;
 
 /// A request head that has passed every check.

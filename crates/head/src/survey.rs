@@ -3,6 +3,8 @@
 
 use http::header::{HeaderMap, HeaderValue};
 
+use crate::Speaks;
+
 /// What a head has.
 #[derive(Debug)]
 pub(crate) struct Survey<'h> {
@@ -14,6 +16,8 @@ pub(crate) struct Survey<'h> {
     pub(crate) bytes: usize,
     /// The first `Host`.
     pub(crate) host: Option<&'h HeaderValue>,
+    /// What `Accept` and `Content-Type` say.
+    pub(crate) speaks: Speaks,
 }
 
 /// The fields that mean something to a proxy.
@@ -40,6 +44,8 @@ pub(crate) mod field {
     pub(crate) const MANAGED: u32 = 1 << 18;
     /// A name with `_`, which some servers take for `-`.
     pub(crate) const UNDERSCORE: u32 = 1 << 19;
+    pub(crate) const ACCEPT: u32 = 1 << 20;
+    pub(crate) const CONTENT_TYPE: u32 = 1 << 21;
 
     /// What belongs to one connection.
     pub(crate) const HOP: u32 = CONNECTION
@@ -61,7 +67,7 @@ pub(crate) mod field {
 impl<'h> Survey<'h> {
     /// Looks at every line once.
     pub(crate) fn of(headers: &'h HeaderMap) -> Self {
-        let mut survey = Self { found: 0, repeated: 0, bytes: 0, host: None };
+        let mut survey = Self { found: 0, repeated: 0, bytes: 0, host: None, speaks: Speaks::Http };
         for (name, value) in headers {
             let name = name.as_str();
             survey.bytes += name.len() + value.len() + 4;
@@ -72,10 +78,28 @@ impl<'h> Survey<'h> {
             if kind == field::HOST && survey.host.is_none() {
                 survey.host = Some(value);
             }
+            if kind & (field::ACCEPT | field::CONTENT_TYPE) != 0 && survey.found & kind == 0 {
+                survey.hear(kind, value.as_bytes());
+            }
             survey.repeated |= survey.found & kind;
             survey.found |= kind;
         }
         survey
+    }
+
+    fn hear(&mut self, kind: u32, value: &[u8]) {
+        const EVENTS: &[u8] = b"text/event-stream";
+        if kind == field::ACCEPT {
+            let asks =
+                |value: &[u8]| value.split(|b| *b == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(EVENTS));
+            if value.len() >= EVENTS.len() && asks(value) {
+                self.speaks = Speaks::EventStream;
+            }
+        } else if self.speaks == Speaks::Http
+            && let Some(rest) = value.strip_prefix(b"application/grpc")
+        {
+            self.speaks = if rest.starts_with(b"-web") { Speaks::GrpcWeb } else { Speaks::Grpc };
+        }
     }
 
     /// Names alone, for heads whose lines have been counted.
@@ -89,7 +113,11 @@ fn classify(name: &str) -> u32 {
     let kind = match name.len() {
         2 if name == "te" => field::TE,
         4 if name == "host" => field::HOST,
-        6 if name == "expect" => field::EXPECT,
+        6 => match name {
+            "expect" => field::EXPECT,
+            "accept" => field::ACCEPT,
+            _ => 0,
+        },
         7 => match name {
             "upgrade" => field::UPGRADE,
             "trailer" => field::TRAILER,
@@ -100,6 +128,7 @@ fn classify(name: &str) -> u32 {
             "keep-alive" => field::KEEP_ALIVE,
             _ => 0,
         },
+        12 if name == "content-type" => field::CONTENT_TYPE,
         14 => match name {
             "content-length" => field::CONTENT_LENGTH,
             "http2-settings" => field::HTTP2_SETTINGS,
@@ -166,6 +195,8 @@ mod tests {
             ("hose", 0),
             ("expect", field::EXPECT),
             ("cookie", 0),
+            ("accept", field::ACCEPT),
+            ("content-type", field::CONTENT_TYPE),
             ("content-length", field::CONTENT_LENGTH),
             ("connection", field::CONNECTION),
             ("keep-alive", field::KEEP_ALIVE),
@@ -216,7 +247,7 @@ mod tests {
     #[test]
     fn lines_are_counted_and_repetitions_seen() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("host", "a"), ("accept", "b"), ("host", "c"), ("te", "d")] {
+        for (name, value) in [("host", "a"), ("cookie", "b"), ("host", "c"), ("te", "d")] {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let survey = Survey::of(&headers);
@@ -225,5 +256,27 @@ mod tests {
         assert_eq!(survey.bytes, 4 + 6 + 4 + 2 + 4 + 4 * 4);
         assert_eq!(survey.host.map(HeaderValue::as_bytes), Some(&b"a"[..]));
         assert_eq!(Survey::names(&headers), survey.found);
+    }
+
+    #[test]
+    fn what_is_spoken_is_heard_once() {
+        for (lines, speaks) in [
+            (&[][..], Speaks::Http),
+            (&[("accept", "text/event-stream")], Speaks::EventStream),
+            (&[("accept", "text/html, Text/Event-Stream ,*/*")], Speaks::EventStream),
+            (&[("accept", "text/event-stream;q=1")], Speaks::Http),
+            (&[("accept", "*/*"), ("accept", "text/event-stream")], Speaks::Http),
+            (&[("content-type", "application/grpc")], Speaks::Grpc),
+            (&[("content-type", "application/grpc+proto")], Speaks::Grpc),
+            (&[("content-type", "application/grpc-web+proto")], Speaks::GrpcWeb),
+            (&[("content-type", "text/event-stream")], Speaks::Http),
+            (&[("content-type", "application/grpc"), ("accept", "text/event-stream")], Speaks::EventStream),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(Survey::of(&headers).speaks, speaks, "{lines:?}");
+        }
     }
 }

@@ -62,7 +62,7 @@ async fn exchange(
     // 2 hop-by-hop headers go before Seaway's own come, so that no client can name ours away
     let request::Parts { method, uri, version, headers, .. } = parts;
     let judged = connection.judge.borrow_mut().admit(method, &uri, version, headers, &connection.forwarding);
-    let Judged { mut head, upgrade } = match judged {
+    let Judged { mut head, upgrade, speaks } = match judged {
         Ok(judged) => judged,
         Err(refusal) => {
             flight.trail.error = Some(refusal.reason);
@@ -70,9 +70,7 @@ async fn exchange(
             return Ok(finish(flight, Answer::local(refused(refusal.status)), close));
         }
     };
-    if connection.open.is_some() {
-        flight.trail.protocol = metrics::protocol(&head.method, &head.headers, upgrade.as_ref());
-    }
+    flight.trail.protocol = metrics::protocol(speaks, upgrade.as_ref());
     flight.trail.trust(&head.headers);
 
     // 3 the route

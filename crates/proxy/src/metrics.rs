@@ -7,8 +7,8 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::Method;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{HeaderValue, Method};
+use seaway_head::Speaks;
 use seaway_routing::{Moved, Route, RouteTarget, RoutingTable, Verdict};
 use seaway_telemetry::metrics::{Exchange, Kind, Protocol, Sticky, Subject, Verb, WorkerMetrics};
 
@@ -142,21 +142,15 @@ pub(crate) fn count(trail: &Trail, connection: &Connection, duration: &impl Dere
 }
 
 /// What a judged request speaks, as Traefik tells it.
-pub(crate) fn protocol(method: &Method, headers: &HeaderMap, upgrade: Option<&HeaderValue>) -> Protocol {
-    if let Some(token) = upgrade {
-        let websocket = token.as_bytes().eq_ignore_ascii_case(b"websocket");
-        return if websocket { Protocol::WebSocket } else { Protocol::Http };
+pub(crate) fn protocol(speaks: Speaks, upgrade: Option<&HeaderValue>) -> Protocol {
+    if upgrade.is_some_and(|token| token.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+        return Protocol::WebSocket;
     }
-    if headers.get(ACCEPT).is_some_and(|accept| accept == "text/event-stream") {
-        return Protocol::Sse;
-    }
-    if *method != Method::POST {
-        return Protocol::Http;
-    }
-    match headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) {
-        Some(kind) if kind.starts_with(b"application/grpc-web") => Protocol::GrpcWeb,
-        Some(kind) if kind.starts_with(b"application/grpc") => Protocol::Grpc,
-        _ => Protocol::Http,
+    match speaks {
+        Speaks::Http => Protocol::Http,
+        Speaks::EventStream => Protocol::Sse,
+        Speaks::Grpc => Protocol::Grpc,
+        Speaks::GrpcWeb => Protocol::GrpcWeb,
     }
 }
 
