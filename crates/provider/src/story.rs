@@ -25,6 +25,7 @@ pub struct Story {
     pools: Vec<(Arc<Service>, Pool)>,
     /// When containers were first heard of that no table has shown yet.
     news: HashMap<Box<str>, Millis>,
+    due: Option<Millis>,
 }
 
 impl Story {
@@ -39,6 +40,7 @@ impl Story {
         for (_, pool) in &mut self.pools {
             pool.note(now);
         }
+        self.due = self.pools.iter().filter_map(|(_, pool)| pool.due()).min();
     }
 
     /// The lines that are due. Servers that are new in this table were first heard of at `since`, if not before.
@@ -64,6 +66,7 @@ impl Story {
             pools.push((Arc::clone(service), pool));
         }
         gone.extend(before);
+        self.due = pools.iter().filter_map(|(_, pool)| pool.due()).min();
         self.pools = pools;
         if !self.news.is_empty() {
             for server in table.services.iter().flat_map(|service| &service.servers) {
@@ -79,7 +82,7 @@ impl Story {
 
     /// When something may be due.
     pub fn next_line(&self) -> Option<Millis> {
-        self.pools.iter().filter_map(|(_, pool)| pool.due()).min()
+        self.due
     }
 }
 

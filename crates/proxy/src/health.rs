@@ -35,10 +35,14 @@ pub async fn probe_new_servers(
     let (done, mut results) = mpsc::unbounded_channel::<Asked>();
     let mut waiting: HashMap<u64, Waiting> = HashMap::new();
     let mut asked = 0;
+    let mut looked = None;
     loop {
-        changed.borrow_and_update();
+        // Ten thousand servers are not looked through for each answer, only when somebody else said that something changed.
+        let change = *changed.borrow_and_update();
         let now = clock.now();
-        find_new(&published, &mut waiting, now);
+        if looked.replace(change) != Some(change) {
+            find_new(&published, &mut waiting, now);
+        }
         let mut next = u64::MAX;
         for entry in waiting.values_mut().filter(|e| e.asking.is_none()) {
             if entry.next <= now.0 {
@@ -63,7 +67,9 @@ pub async fn probe_new_servers(
                     waiting.remove(&state.id());
                     let ready = state.clear(flag::UNPROBED);
                     // Also where something else still keeps it out: that may have waited for this.
-                    published.wake();
+                    let own = published.wake();
+                    // Nothing but this happened since the last look.
+                    looked = looked.map(|seen| if own == seen + 1 { own } else { seen });
                     accepted(Accepted { state, after, ready });
                 }
             }

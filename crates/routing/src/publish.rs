@@ -33,9 +33,15 @@ impl Published {
         self.wake();
     }
 
-    /// Wakes those who wait: a server became ready without a new table.
-    pub fn wake(&self) {
-        self.changed.send_modify(|n| *n += 1);
+    /// Wakes those who wait: a server became ready without a new table. Gives the number of this change, as
+    /// [`Self::subscribe`] tells it.
+    pub fn wake(&self) -> u64 {
+        let mut number = 0;
+        self.changed.send_modify(|n| {
+            *n += 1;
+            number = *n;
+        });
+        number
     }
 
     /// The table in force, for the control plane; workers read through an [`arc_swap::Cache`] made from [`Self::cell`].
