@@ -8,21 +8,53 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body::{Body, Frame};
 use tokio::time::Sleep;
 
-use crate::client_io::ClientState;
+use crate::client_io::{ClientIo, ClientState};
+use crate::downstream;
 use crate::error::ProxyError;
 
 /// Bodies are remembered up to this size so that they can be sent once more.
 const REPLAY_LIMIT: usize = 64 * 1024;
 
+/// The body of a request as its connection brings it. Dropping it leaves the rest unread.
+#[derive(Debug)]
+pub(crate) enum ClientBody {
+    /// Of an HTTP/1 connection.
+    Http1(downstream::Body<ClientIo>),
+}
+
+impl ClientBody {
+    /// The next piece, never empty; `None` at the end. Trailers are dropped: merged or forwarded they could pass for
+    /// headers.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ProxyError>>> {
+        match self {
+            Self::Http1(body) => body.poll_data(cx),
+        }
+    }
+
+    /// The last piece was given.
+    fn has_ended(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.has_ended(),
+        }
+    }
+
+    /// Bytes to come, where the client said so.
+    fn left(&self) -> Option<u64> {
+        match self {
+            Self::Http1(body) => body.left(),
+        }
+    }
+}
+
 /// The client's body, owned by the exchange; attempts read it through [`RequestBody`].
 #[derive(Debug)]
 pub(crate) struct Source {
     client: Rc<ClientState>,
-    incoming: RefCell<Incoming>,
+    body: RefCell<ClientBody>,
+    has_length: bool,
     /// What has been read, as long as it is whole. A copy: a piece of the client's read buffer would keep all of it.
     remembered: RefCell<Vec<u8>>,
     /// Everything that was read is remembered: an attempt can start over.
@@ -37,11 +69,12 @@ pub(crate) struct Source {
 
 impl Source {
     /// The body of the present request of `client`; `silence` is the longest time without a byte, zero for no limit.
-    pub(crate) fn new(incoming: Incoming, client: &Rc<ClientState>, silence: Duration) -> Rc<Self> {
+    pub(crate) fn new(body: ClientBody, client: &Rc<ClientState>, silence: Duration) -> Rc<Self> {
         client.body_begins();
         Rc::new(Self {
             client: Rc::clone(client),
-            incoming: RefCell::new(incoming),
+            has_length: body.left().is_some(),
+            body: RefCell::new(body),
             remembered: RefCell::default(),
             whole: Cell::new(true),
             attempt: Cell::new(0),
@@ -79,7 +112,7 @@ impl Source {
 
     /// How long it is, where the client said so: the length of a body is known, that of chunks is not.
     pub(crate) fn has_length(&self) -> bool {
-        self.incoming.borrow().size_hint().exact().is_some()
+        self.has_length
     }
 
     /// A body for one more attempt; `None` when it cannot be sent from its beginning any more. An earlier attempt reads
@@ -171,42 +204,36 @@ impl Body for RequestBody {
         if source.has_ended() {
             return Poll::Ready(None);
         }
-        loop {
-            let polled = Pin::new(&mut *source.incoming.borrow_mut()).poll_frame(cx);
-            if polled.is_pending() && !source.silence.is_zero() {
-                let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(source.silence)));
-                if !std::mem::replace(armed, true) {
-                    sleep.as_mut().reset(tokio::time::Instant::now() + source.silence);
-                }
-                ready!(sleep.as_mut().poll(cx));
-                source.fault.set(Some(ProxyError::BodyTimeout));
-                return Poll::Ready(Some(Err(ClientFault)));
+        let polled = source.body.borrow_mut().poll_data(cx);
+        if polled.is_pending() && !source.silence.is_zero() {
+            let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(source.silence)));
+            if !std::mem::replace(armed, true) {
+                sleep.as_mut().reset(tokio::time::Instant::now() + source.silence);
             }
-            *armed = false;
-            match ready!(polled) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => {
-                        source.received.set(source.received.get() + data.len() as u64);
-                        source.remember(&data);
-                        *at += data.len();
-                        if source.incoming.borrow().is_end_stream() {
-                            source.end();
-                        }
-                        return Poll::Ready(Some(Ok(Frame::data(data))));
-                    }
-                    // Request trailers are dropped: merged or forwarded they could pass for headers.
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => {
-                    source.fault.set(Some(classify(&error)));
-                    return Poll::Ready(Some(Err(ClientFault)));
-                }
-                None => {
-                    source.end();
-                    return Poll::Ready(None);
-                }
-            }
+            ready!(sleep.as_mut().poll(cx));
+            source.fault.set(Some(ProxyError::BodyTimeout));
+            return Poll::Ready(Some(Err(ClientFault)));
         }
+        *armed = false;
+        Poll::Ready(match ready!(polled) {
+            Some(Ok(data)) => {
+                source.received.set(source.received.get() + data.len() as u64);
+                source.remember(&data);
+                *at += data.len();
+                if source.body.borrow().has_ended() {
+                    source.end();
+                }
+                Some(Ok(Frame::data(data)))
+            }
+            Some(Err(error)) => {
+                source.fault.set(Some(error));
+                Some(Err(ClientFault))
+            }
+            None => {
+                source.end();
+                None
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -214,30 +241,5 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::Streaming { source, at, .. } => source.has_ended() && source.remembered.borrow().len() <= *at,
         }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Streaming { source, at, .. } => {
-                let ahead = source.remembered.borrow().len().saturating_sub(*at) as u64;
-                let rest = source.incoming.borrow().size_hint();
-                let mut hint = SizeHint::new();
-                hint.set_lower(rest.lower().saturating_add(ahead));
-                if let Some(upper) = rest.upper() {
-                    hint.set_upper(upper.saturating_add(ahead));
-                }
-                hint
-            }
-        }
-    }
-}
-
-/// A malformed chunk is the client's mistake; anything else means that it went away.
-fn classify(error: &hyper::Error) -> ProxyError {
-    let io = std::error::Error::source(error).and_then(|s| s.downcast_ref::<std::io::Error>());
-    match io.map(std::io::Error::kind) {
-        Some(std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData) => ProxyError::BadBody,
-        _ => ProxyError::ClientGone,
     }
 }

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
 use seaway_routing::Millis;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -282,44 +281,20 @@ fn millis(limit: Duration) -> u64 {
 #[derive(Debug)]
 pub(crate) struct ClientIo {
     state: Rc<ClientState>,
-    /// What was read from it before and used by nobody.
-    early: Bytes,
 }
 
 impl ClientIo {
     /// For a connection that was just accepted.
     pub(crate) fn new(state: Rc<ClientState>) -> Self {
-        Self { state, early: Bytes::new() }
-    }
-
-    /// The same, for whoever reads it next: `unused` was read and comes again.
-    pub(crate) fn again(mut self, unused: Bytes) -> Self {
-        if self.early.is_empty() {
-            self.early = unused;
-        } else if !unused.is_empty() {
-            self.early = [unused, self.early].concat().into();
-        }
-        self
-    }
-
-    /// Something was read that nobody has used.
-    pub(crate) fn has_early(&self) -> bool {
-        !self.early.is_empty()
+        Self { state }
     }
 }
 
 impl AsyncRead for ClientIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let early = self.early.len().min(buf.remaining());
-        let early = self.early.split_to(early);
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let state = &self.state;
-        let polled = if early.is_empty() {
-            Pin::new(&mut *state.stream.borrow_mut()).poll_read(cx, buf)
-        } else {
-            buf.put_slice(&early);
-            Poll::Ready(Ok(()))
-        };
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut *state.stream.borrow_mut()).poll_read(cx, buf);
         if polled.is_pending() {
             if state.expired.get() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));

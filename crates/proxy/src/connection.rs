@@ -1,27 +1,26 @@
 //! Accepting connections, and serving one until it ends.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http::Response;
 use seaway_head::forwarded::canonical_peer;
 use seaway_head::{Forwarding, Judge};
 use seaway_telemetry::metrics::OpenConnection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::body::ClientBody;
 use crate::client_io::{ClientIo, ClientState};
-use crate::exchange;
+use crate::downstream::{self, End, Exchanges, Wire};
+use crate::error::ClientLeft;
+use crate::exchange::{self, Asking};
+use crate::http1::request::{BadHead, Bounds, Head};
 use crate::listener::{ClientTimes, EntryPoint, Listening, QUEUE, tune};
+use crate::response::ResponseBody;
 use crate::spread::{Handed, Message, Open, Seat};
 use crate::tunnel::Tunnel;
 use crate::worker::{Stage, Worker};
@@ -221,57 +220,45 @@ fn spawn(
     });
 }
 
-/// What came of serving requests.
-enum Served {
-    /// The connection is over, well or not.
-    Over,
-    /// Bytes from now on; with what the client sent right behind its request.
-    Tunnel(Tunnel, ClientIo, Bytes),
-    /// Nobody has used it for a while.
-    Rests(ClientIo),
-}
-
 /// Serves a connection. What only the beginning, the end or a request needs is in a box, so that one which rests takes
 /// little room: thousands of them are common.
 async fn serve(connection: &Rc<Connection>) {
     let client = &connection.client;
-    let mut io = ClientIo::new(Rc::clone(client));
+    let limits = &connection.entry_point.limits;
+    let bounds = Bounds { bytes: (limits.header_bytes + limits.target_bytes).max(8192), lines: limits.headers };
+    let wire = Wire::new(ClientIo::new(Rc::clone(client)), bounds);
     loop {
-        match Box::pin(requests(connection, io)).await {
-            Served::Tunnel(tunnel, io, early) => return Box::pin(tunnel.run(client, io, early)).await,
-            Served::Rests(back) if back.has_early() || client.is_woken().await => io = back,
-            Served::Rests(_) | Served::Over => return Box::pin(client.linger()).await,
+        let end = Box::pin(downstream::serve(&wire, connection)).await;
+        let tunnel = connection.tunnel.borrow_mut().take();
+        match (end, tunnel) {
+            (End::Switched(early), Some(tunnel)) => {
+                let io = ClientIo::new(Rc::clone(client));
+                return Box::pin(tunnel.run(client, io, early)).await;
+            }
+            (End::Rests, _) if client.is_woken().await => {}
+            _ => return Box::pin(client.linger()).await,
         }
     }
 }
 
-/// Serves requests until the connection is over or rests: hyper's buffers and the room for an exchange go, and come again
-/// with the next request.
-async fn requests(connection: &Rc<Connection>, io: ClientIo) -> Served {
-    let client = &connection.client;
-    let shared = Rc::clone(connection);
-    let service = service_fn(move |request| exchange::serve(Rc::clone(&shared), request));
-    let limits = &connection.entry_point.limits;
-    let mut serving = http1::Builder::new()
-        .header_read_timeout(None)
-        // A client that closes its sending half has left, as for other proxies.
-        .half_close(false)
-        .max_buf_size((limits.header_bytes + limits.target_bytes).max(8192))
-        .serve_connection(TokioIo::new(io), service);
-    let ended = poll_fn(|cx| match Pin::new(&mut serving).poll(cx) {
-        Poll::Ready(result) => Poll::Ready(Some(result)),
-        Poll::Pending if client.is_resting() => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
-    });
-    let ended = ended.await;
-    if matches!(ended, Some(Err(_))) {
-        return Served::Over;
+impl Exchanges<ClientIo> for Rc<Connection> {
+    type Body = ResponseBody;
+
+    fn serve(
+        &self,
+        head: Head,
+        body: Option<downstream::Body<ClientIo>>,
+    ) -> impl Future<Output = Result<Response<ResponseBody>, ClientLeft>> {
+        let Head { method, target, version, headers, .. } = head;
+        let asking = Asking { method, target, version, headers, body: body.map(ClientBody::Http1) };
+        exchange::serve(Self::clone(self), asking)
     }
-    let parts = serving.into_parts();
-    let io = parts.io.into_inner();
-    match (ended, connection.tunnel.borrow_mut().take()) {
-        (_, Some(tunnel)) => Served::Tunnel(tunnel, io, parts.read_buf),
-        (None, None) => Served::Rests(io.again(parts.read_buf)),
-        (Some(_), None) => Served::Over,
+
+    fn refuse(&self, bad: BadHead) -> Response<ResponseBody> {
+        exchange::refuse(self, bad)
+    }
+
+    fn is_resting(&self) -> bool {
+        self.client.is_resting()
     }
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE};
-use http::{Request, Response, StatusCode, request, response};
-use hyper::body::{Body as _, Incoming};
+use http::{Method, Response, StatusCode, Uri, Version, response};
 use hyper::ext::ReasonPhrase;
 use seaway_head::{Judged, RequestHead, ResponseHead, hop};
 use seaway_middleware::{Flow, Middleware};
 use seaway_routing::{Route, RouteTarget};
 
-use crate::body::Source;
+use crate::body::{ClientBody, Source};
 use crate::connection::Connection;
 use crate::error::{ClientLeft, ProxyError, Side};
 use crate::forward::{self, Forwarded, Outgoing};
+use crate::http1::request::BadHead;
 use crate::internal::InternalRequest;
 use crate::metrics;
 use crate::record::{RoutePlace, Trail};
@@ -23,6 +23,16 @@ use crate::response::{Flight, ResponseBody, bare, drop_framing, plain};
 use crate::retry::is_idempotent;
 use crate::tunnel::Tunnel;
 use crate::upstream::link::Lease;
+
+/// What a client asks, as its connection read it.
+pub(crate) struct Asking {
+    pub(crate) method: Method,
+    pub(crate) target: Uri,
+    pub(crate) version: Version,
+    pub(crate) headers: HeaderMap,
+    /// None if there is none.
+    pub(crate) body: Option<ClientBody>,
+}
 
 /// What a client is answered, before the flight is tied to the body.
 struct Answer {
@@ -44,29 +54,34 @@ enum Content {
 /// The flight begins with the call and not with the first poll: a client that leaves at once is in the log like any other.
 pub(crate) fn serve(
     connection: Rc<Connection>,
-    request: Request<Incoming>,
+    asking: Asking,
 ) -> impl Future<Output = Result<Response<ResponseBody>, ClientLeft>> {
-    let (parts, incoming) = request.into_parts();
-    let trail = Trail::begin(&parts.method, &parts.uri, parts.version, &parts.headers);
+    let trail = Trail::begin(&asking.method, &asking.target, asking.version, &asking.headers);
     let flight = Flight::begin(&connection, trail);
-    exchange(connection, flight, parts, incoming)
+    exchange(connection, flight, asking)
+}
+
+/// Answers what is no request. It has its line in the log, with what could be read of it.
+pub(crate) fn refuse(connection: &Rc<Connection>, bad: BadHead) -> Response<ResponseBody> {
+    let mut flight = Flight::begin(connection, Trail::unread(bad.method, bad.target.as_ref(), bad.version));
+    flight.trail.error = Some(bad.reason);
+    finish(flight, Answer::local(refused(bad.status)), true)
 }
 
 async fn exchange(
     connection: Rc<Connection>,
     mut flight: Flight,
-    parts: request::Parts,
-    incoming: Incoming,
+    asking: Asking,
 ) -> Result<Response<ResponseBody>, ClientLeft> {
     // 1 the head is judged; what is refused reaches nothing
     // 2 hop-by-hop headers go before Seaway's own come, so that no client can name ours away
-    let request::Parts { method, uri, version, headers, .. } = parts;
-    let judged = connection.judge.borrow_mut().admit(method, &uri, version, headers, &connection.forwarding);
+    let Asking { method, target, version, headers, body } = asking;
+    let judged = connection.judge.borrow_mut().admit(method, &target, version, headers, &connection.forwarding);
     let Judged { mut head, upgrade, speaks } = match judged {
         Ok(judged) => judged,
         Err(refusal) => {
             flight.trail.error = Some(refusal.reason);
-            let close = refusal.close || !incoming.is_end_stream();
+            let close = refusal.close || body.is_some();
             return Ok(finish(flight, Answer::local(refused(refusal.status)), close));
         }
     };
@@ -79,7 +94,7 @@ async fn exchange(
     let Some((entry, route)) = entry.and_then(|entry| Some((entry, entry.find(&head)?))) else {
         flight.trail.error = Some("no_route");
         let answer = Answer::local(plain(StatusCode::NOT_FOUND, "404 page not found\n"));
-        return Ok(finish(flight, answer, !incoming.is_end_stream()));
+        return Ok(finish(flight, answer, body.is_some()));
     };
     let place = place_of(&entry.routes, route);
     flight.trail.route = Some(RoutePlace { snapshot: Rc::clone(&snapshot), route: place });
@@ -88,7 +103,7 @@ async fn exchange(
     // 4 middlewares, request side
     let passed = pass(&route.chain, &mut head);
     // An answer of ours leaves a body unread; what follows on the connection would be taken for it.
-    let mut close = !incoming.is_end_stream();
+    let mut close = body.is_some();
     let (mut answer, passed) = match passed {
         Err((passed, answer)) => {
             flight.trail.error = Some(answer.reason);
@@ -115,8 +130,8 @@ async fn exchange(
                     Answer::local(connection.worker.options.internal.call(request).await)
                 }
                 RouteTarget::Service(service) => {
-                    let source = (!incoming.is_end_stream())
-                        .then(|| Source::new(incoming, &connection.client, connection.entry_point.read_timeout));
+                    let silence = connection.entry_point.read_timeout;
+                    let source = body.map(|body| Source::new(body, &connection.client, silence));
                     flight.hold_source(source.clone());
                     flight.trail.forwarded = true;
                     let idempotent = is_idempotent(&head.method);

@@ -8,6 +8,7 @@ mod body;
 mod client_io;
 mod clients;
 mod connection;
+mod downstream;
 mod error;
 mod exchange;
 mod forward;

@@ -20,6 +20,9 @@ use crate::worker::Snapshot;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// In the place of what could not be read.
+const UNREAD: &str = "-";
+
 /// A route, by its place in a table.
 #[derive(Clone, Debug)]
 pub(crate) struct RoutePlace {
@@ -132,6 +135,16 @@ impl Trail {
         }
     }
 
+    /// Of what is no request: with what could be read of it.
+    pub(crate) fn unread(method: Option<Method>, target: Option<&Uri>, version: Version) -> Self {
+        let method = method.or_else(|| Method::from_bytes(UNREAD.as_bytes()).ok()).unwrap_or_default();
+        let unread = Uri::default();
+        Self {
+            target: target.and_then(Uri::path_and_query).cloned(),
+            ..Self::begin(&method, target.unwrap_or(&unread), version, &HeaderMap::new())
+        }
+    }
+
     /// What the client, or a proxy that is believed, said before it.
     pub(crate) fn trust(&mut self, headers: &HeaderMap) {
         self.forwarded_for = headers.get(X_FORWARDED_FOR).cloned();
@@ -188,7 +201,7 @@ impl Trail {
                 status: self.status.unwrap_or_else(|| ProxyError::ClientGone.status()).as_u16(),
                 method: self.method.as_str(),
                 host: text(self.host.as_ref()).unwrap_or_default(),
-                path_and_query: self.target.as_ref().map_or("/", PathAndQuery::as_str),
+                path_and_query: self.target.as_ref().map_or_else(|| self.no_target(), PathAndQuery::as_str),
                 protocol: if self.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
                 scheme: "http",
                 client_host,
@@ -221,6 +234,10 @@ impl Trail {
                 entry_point,
             });
         });
+    }
+
+    fn no_target(&self) -> &'static str {
+        if self.method.as_str() == UNREAD { UNREAD } else { "/" }
     }
 
     fn names(&self, entry_point: &str) -> Names<'_> {

@@ -59,7 +59,11 @@ async fn the_good_ones_of_a_pipeline_are_answered() {
     assert_eq!(client.response().await.unwrap().status, 400);
     assert!(client.to_close().await.unwrap().is_empty());
     assert_eq!(web.log().requests.len(), 1);
-    world.finish(1).await;
+    drop(client);
+    let lines = world.finish(2).await;
+    let bad = &lines[1];
+    assert_eq!((bad.status(), bad.text("RequestMethod"), bad.text("RequestPath")), (400, "-", "-"));
+    assert_eq!(bad.error(), "no request line");
 }
 
 /// What a client sends too early must not hold back what it waits for.

@@ -1,0 +1,250 @@
+//! A client's HTTP/1 connection: one request after another is read, served and answered, in one task.
+
+mod outbox;
+mod wire;
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body::{Body as _, Frame};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::error::ClientLeft;
+use crate::http1::request::{BadHead, Head};
+use crate::http1::respond::{self, Asked, Framing, Written};
+use crate::http1::spares;
+
+use wire::Next;
+pub(crate) use wire::{Body, Wire};
+
+/// So much of a response is gathered before it is sent.
+const GATHER: usize = 16 * 1024;
+
+/// Who serves the requests of a connection.
+pub(crate) trait Exchanges<I> {
+    /// The body of a response.
+    type Body: http_body::Body<Data = Bytes> + Unpin;
+
+    /// Serves one request. The exchange begins with the call; it is dropped when the client leaves.
+    fn serve(
+        &self,
+        head: Head,
+        body: Option<Body<I>>,
+    ) -> impl Future<Output = Result<Response<Self::Body>, ClientLeft>>;
+
+    /// Answers what is no request.
+    fn refuse(&self, bad: BadHead) -> Response<Self::Body>;
+
+    /// The connection has been waiting for its next request for so long that nothing should be kept ready for it.
+    fn is_resting(&self) -> bool {
+        false
+    }
+}
+
+/// How serving a connection ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Nothing more is to be said.
+    Closed,
+    /// For the moment: no request has come for a while.
+    Rests,
+    /// With a 101 that is out. These bytes came after its request.
+    Switched(Bytes),
+}
+
+/// Serves the requests of a connection, one after another.
+pub(crate) async fn serve<I, X>(wire: &Rc<Wire<I>>, exchanges: &X) -> End
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    X: Exchanges<I>,
+{
+    loop {
+        let next = poll_fn(|cx| match wire.poll_next(cx) {
+            Poll::Pending if exchanges.is_resting() => Poll::Ready(None),
+            next => next.map(Some),
+        });
+        let (asked, response) = match next.await {
+            None => return End::Rests,
+            Some(Next::Gone) => return End::Closed,
+            Some(Next::Bad(bad)) => {
+                let asked = Asked { head_only: false, version: bad.version, keep_alive: false, takes_trailers: false };
+                (asked, exchanges.refuse(*bad))
+            }
+            Some(Next::Request(head)) => {
+                let asked = Asked::by(&head);
+                let body = wire.body(head.framing, head.expects_continue);
+                match answer(wire, exchanges.serve(head, body)).await {
+                    Some(response) => (asked, response),
+                    None => return End::Closed,
+                }
+            }
+        };
+        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let sent = send(wire, asked, response).await;
+        if switches && sent != Sent::Cut {
+            return End::Switched(wire.take_rest());
+        }
+        // The body may still be on its way to a server that has answered early.
+        if sent == Sent::Cut || !poll_fn(|cx| wire.poll_rest(cx)).await || sent == Sent::Last {
+            return End::Closed;
+        }
+    }
+}
+
+/// Awaits the answer, as long as the client does.
+async fn answer<I, B>(
+    wire: &Rc<Wire<I>>,
+    answer: impl Future<Output = Result<Response<B>, ClientLeft>>,
+) -> Option<Response<B>>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut answer = pin!(answer);
+    poll_fn(|cx| {
+        // Who left just before the answer came is gone all the same.
+        let reads = wire.is_read();
+        if wire.poll_gone(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        match answer.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(answer.ok()),
+            // The body may just have come to its end, and then it is here that the client is looked after.
+            Poll::Pending if reads => wire.poll_gone(cx).map(|()| None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// What came of sending a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// It is out, and another request may come.
+    Whole,
+    /// It is out, and was the last.
+    Last,
+    /// It did not come to its end.
+    Cut,
+}
+
+async fn send<I, B>(wire: &Rc<Wire<I>>, asked: Asked, response: Response<B>) -> Sent
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let (parts, body) = response.into_parts();
+    let ended = body.is_end_stream();
+    let size = if ended { Some(0) } else { body.size_hint().exact() };
+    let Written { framing, keep_alive } = wire.respond(asked, &parts, size);
+    spares::keep_map(parts.headers);
+    let sent = if keep_alive { Sent::Whole } else { Sent::Last };
+    let body = (framing != Framing::None).then_some(body);
+    let mut sending = Sending { body, framing, sent };
+    if ended && sending.body.is_some() {
+        sending.end(wire, None);
+    }
+    poll_fn(|cx| sending.poll(cx, wire)).await
+}
+
+/// A response on its way out.
+struct Sending<B> {
+    /// What is still to be asked for more.
+    body: Option<B>,
+    framing: Framing,
+    sent: Sent,
+}
+
+impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
+    fn poll<I>(&mut self, cx: &mut Context<'_>, wire: &Wire<I>) -> Poll<Sent>
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        loop {
+            let waits = self.gather(cx, wire).is_pending();
+            let blocked = match wire.poll_send(cx) {
+                Poll::Ready(Err(_)) => return Poll::Ready(Sent::Cut),
+                Poll::Ready(Ok(())) => false,
+                Poll::Pending => true,
+            };
+            if self.body.is_none() && !blocked {
+                return wire.poll_flush(cx).map(|flushed| if flushed.is_ok() { self.sent } else { Sent::Cut });
+            }
+            if waits || blocked {
+                // A client that leaves now does not see the end.
+                return match self.body {
+                    Some(_) => wire.poll_gone(cx).map(|()| Sent::Cut),
+                    None => Poll::Pending,
+                };
+            }
+        }
+    }
+
+    /// Takes what there is of the body, up to a bound. Pending when there is less.
+    fn gather<I>(&mut self, cx: &mut Context<'_>, wire: &Wire<I>) -> Poll<()>
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        while let Some(body) = &mut self.body
+            && !wire.with_out(|out| out.is_full(GATHER))
+        {
+            let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else { return Poll::Pending };
+            let last = body.is_end_stream();
+            match frame {
+                Some(Ok(frame)) => self.put(wire, frame, last),
+                None => self.end(wire, None),
+                // The client must see that it is not whole: no end of chunks, or too few bytes.
+                Some(Err(_)) => (self.body, self.sent) = (None, Sent::Cut),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn put<I>(&mut self, wire: &Wire<I>, frame: Frame<Bytes>, last: bool)
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => return self.end(wire, Some(frame)),
+        };
+        match &mut self.framing {
+            Framing::Length(left) => {
+                // What is more than was announced would be taken for another response.
+                data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= data.len() as u64;
+                wire.with_out(|out| out.push(data));
+            }
+            Framing::Chunked(_) if !data.is_empty() => wire.with_out(|out| {
+                out.write(|text| respond::chunk(text, data.len()));
+                out.push(data);
+                out.write(|text| text.extend_from_slice(b"\r\n"));
+            }),
+            _ => wire.with_out(|out| out.push(data)),
+        }
+        if last {
+            self.end(wire, None);
+        }
+    }
+
+    fn end<I>(&mut self, wire: &Wire<I>, trailers: Option<Frame<Bytes>>)
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.body = None;
+        match &self.framing {
+            Framing::Length(1..) => self.sent = Sent::Cut,
+            Framing::Chunked(announced) => {
+                let trailers = trailers.as_ref().and_then(Frame::trailers_ref);
+                wire.with_out(|out| out.write(|text| respond::last_chunk(text, announced, trailers)));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
