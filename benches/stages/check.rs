@@ -25,13 +25,10 @@ const TOGGLE: &str = "--toggle-collect=*measured_operation*";
 
 /// What a lookup costs must not depend on how many routes there are: a stage, and the one that it is a multiple of.
 const FLAT: &[(&str, &str)] = &[
-    ("lookup/1000/first", "lookup/1/hit"),
-    ("lookup/1000/last", "lookup/1/hit"),
+    ("lookup/1000/each", "lookup/1/hit"),
     ("lookup/1000/none", "lookup/1/none"),
-    ("lookup/10000/first", "lookup/1/hit"),
-    ("lookup/10000/last", "lookup/1/hit"),
-    ("lookup/10000/none", "lookup/1/none"),
     ("lookup/10000/each", "lookup/1/hit"),
+    ("lookup/10000/none", "lookup/1/none"),
 ];
 
 /// So much of it at most.

@@ -19,7 +19,7 @@ pub use compile::{CompileOptions, EntryPointInfo, compile};
 pub use publish::Published;
 pub use state::{Phase, ServerState, ServiceState, StateRegistry};
 pub use sticky::{Moved, StickyCookie, Verdict};
-pub use table::{EntryPointTable, Route, RouteTarget, RoutingTable, Server, Service};
+pub use table::{EntryPointTable, EntryPoints, Route, RouteTarget, RoutingTable, Server, Service};
 
 /// Milliseconds of a monotonic clock with an arbitrary start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,6 +3,7 @@
 mod query;
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -17,17 +18,33 @@ use seaway_rule::{Expr, HostPattern};
 #[derive(Clone, Debug)]
 pub struct Matcher(Arc<Compiled>);
 
-/// A request as rules see it: the routing path is worked out once for all routes.
+/// A request as rules see it: the routing path is worked out once for all routes, when the first of them asks for it.
 #[derive(Debug)]
 pub struct Subject<'h> {
     head: &'h RequestHead,
-    path: Cow<'h, str>,
+    path: OnceCell<Cow<'h, str>>,
+}
+
+/// How much of a rule is settled once one of [`Matcher::hosts`] is known to match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostPart {
+    /// All of it.
+    All,
+    /// Its first condition.
+    First,
+    /// That cannot be told.
+    Unknown,
 }
 
 impl<'h> Subject<'h> {
-    /// Allocates only where the path has a `%`.
+    /// A request to ask rules about.
     pub fn new(head: &'h RequestHead) -> Self {
-        Self { head, path: head.target.routing_path() }
+        Self { head, path: OnceCell::new() }
+    }
+
+    /// Allocates only where the path has a `%`.
+    fn path(&self) -> &str {
+        self.path.get_or_init(|| self.head.target.routing_path())
     }
 
     /// The canonical host; one final dot is ignored.
@@ -47,8 +64,10 @@ impl Matcher {
             Some(hint) => format!("{error} ({hint})"),
             None => error.to_string(),
         })?;
-        let root = node(&expr)?;
-        Ok(Self(Arc::new(Compiled { rule: rule.into(), hosts: expr.necessary_hosts(), expr, root })))
+        let mut root = node(&expr)?;
+        let hosts = expr.necessary_hosts();
+        let host_part = settle(&expr, hosts.as_deref(), &mut root);
+        Ok(Self(Arc::new(Compiled { rule: rule.into(), hosts, host_part, expr, root })))
     }
 
     /// Whether the rule takes this request.
@@ -59,6 +78,20 @@ impl Matcher {
     /// The same, with the routing path at hand.
     pub fn takes(&self, subject: &Subject<'_>) -> bool {
         self.0.root.takes(subject)
+    }
+
+    /// The same for a request whose host one of [`hosts`](Self::hosts) is known to match.
+    pub(crate) fn takes_named(&self, subject: &Subject<'_>) -> bool {
+        match (self.0.host_part, &self.0.root) {
+            (HostPart::All, _) => true,
+            (HostPart::First, Node::All(members)) => members.iter().skip(1).all(|member| member.takes(subject)),
+            (_, root) => root.takes(subject),
+        }
+    }
+
+    /// How much of the rule that settles.
+    pub(crate) fn host_part(&self) -> HostPart {
+        self.0.host_part
     }
 
     /// The rule's text, as it was configured.
@@ -83,6 +116,7 @@ struct Compiled {
     rule: Box<str>,
     expr: Expr,
     hosts: Option<Vec<HostPattern>>,
+    host_part: HostPart,
 }
 
 #[derive(Debug)]
@@ -109,9 +143,9 @@ impl Node {
         match self {
             Self::Host(pattern) => pattern.matches(subject.host()),
             Self::HostRegexp(regex) => regex.is_match(subject.host()),
-            Self::Path(path) => **path == *subject.path,
-            Self::PathPrefix(prefix) => subject.path.starts_with(&**prefix),
-            Self::PathRegexp(regex) => regex.is_match(&subject.path),
+            Self::Path(path) => **path == *subject.path(),
+            Self::PathPrefix(prefix) => subject.path().starts_with(&**prefix),
+            Self::PathRegexp(regex) => regex.is_match(subject.path()),
             Self::Method(method) => head.method.as_str() == &**method,
             Self::Header(name, value) => visible(name, head).any(|v| v.as_bytes() == &**value),
             Self::HeaderRegexp(name, regex) => {
@@ -136,6 +170,34 @@ impl Node {
 fn visible<'h>(name: &HeaderName, head: &'h RequestHead) -> impl Iterator<Item = &'h http::HeaderValue> {
     let name = (*name != HOST).then_some(name);
     name.into_iter().flat_map(|name| head.headers.get_all(name))
+}
+
+/// Finds the condition that `hosts` were taken from, where it is about the host alone, and puts it first.
+fn settle(expr: &Expr, hosts: Option<&[HostPattern]>, root: &mut Node) -> HostPart {
+    if hosts.is_none() {
+        return HostPart::Unknown;
+    }
+    if is_about_host(expr) {
+        return HostPart::All;
+    }
+    let (Expr::And(members), Node::All(nodes)) = (expr, root) else { return HostPart::Unknown };
+    let is_it = |member: &Expr| is_about_host(member) && member.necessary_hosts().as_deref() == hosts;
+    match members.iter().position(is_it) {
+        Some(at) if at < nodes.len() => {
+            nodes.swap(0, at);
+            HostPart::First
+        }
+        _ => HostPart::Unknown,
+    }
+}
+
+/// Whether a rule takes every request to a host that it names, and no other.
+fn is_about_host(expr: &Expr) -> bool {
+    match expr {
+        Expr::Matcher(seaway_rule::Matcher::Host(host)) => *host != HostPattern::Any,
+        Expr::Or(members) => members.iter().all(is_about_host),
+        _ => false,
+    }
 }
 
 fn node(expr: &Expr) -> Result<Node, String> {

@@ -17,7 +17,7 @@ pub struct RoutingTable {
     /// Counts up with every table.
     pub generation: u64,
     /// Routes by entry point name.
-    pub entry_points: HashMap<Box<str>, Arc<EntryPointTable>>,
+    pub entry_points: EntryPoints,
     /// All services by name; routes point here by index.
     pub services: Arc<[Arc<Service>]>,
     /// Every compiled middleware that is no chain, for the next table and the API.
@@ -75,6 +75,46 @@ pub enum RouteTarget {
     Internal(Box<str>),
     /// Nowhere: it keeps its place and answers 503 with this code, so that nothing of lower priority sees its requests.
     Quarantined(seaway_config::Code),
+}
+
+/// The entry points' tables by name. There are a handful, and each request asks for one: comparing names is cheaper than
+/// hashing one.
+#[derive(Clone, Debug, Default)]
+pub struct EntryPoints(Box<[(Box<str>, Arc<EntryPointTable>)]>);
+
+impl EntryPoints {
+    /// The table of the entry point with that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<EntryPointTable>> {
+        self.0.iter().find(|(known, _)| **known == *name).map(|(_, table)| table)
+    }
+
+    /// All tables, by ascending name of the entry point.
+    pub fn values(&self) -> impl Iterator<Item = &Arc<EntryPointTable>> {
+        self.iter().map(|(_, table)| table)
+    }
+
+    /// All names and tables, by ascending name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<EntryPointTable>)> {
+        self.0.iter().map(|(name, table)| (&**name, table))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<(Box<str>, Arc<EntryPointTable>)> for EntryPoints {
+    fn from_iter<I: IntoIterator<Item = (Box<str>, Arc<EntryPointTable>)>>(tables: I) -> Self {
+        let mut tables: Vec<_> = tables.into_iter().collect();
+        tables.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Self(tables.into())
+    }
 }
 
 /// The routes of one entry point.

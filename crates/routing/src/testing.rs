@@ -117,6 +117,14 @@ impl Default for World {
     }
 }
 
+impl std::ops::Index<&str> for crate::EntryPoints {
+    type Output = Arc<EntryPointTable>;
+
+    fn index(&self, name: &str) -> &Self::Output {
+        self.get(name).unwrap()
+    }
+}
+
 impl World {
     pub(crate) fn new(config: Config) -> Self {
         let mut world = Self::default();

@@ -1,14 +1,13 @@
 //! Routers of equal priority that may take the same requests: their names decide, and that is said.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seaway_config::model::Config;
 use seaway_config::{Code, Diagnostic, Name, SharedMap};
 use seaway_rule::{Expr, Matcher};
 
 use crate::table::RouterInfo;
-use crate::{EntryPointTable, Route};
+use crate::{EntryPoints, Route};
 
 use super::report::{line, option};
 
@@ -24,11 +23,7 @@ pub(super) struct Overlap {
 
 /// One warning for each set of routers. Only routers that are tried for the same host are compared, by the paths that
 /// they need.
-pub(super) fn find(
-    config: &Config,
-    entry_points: &HashMap<Box<str>, Arc<EntryPointTable>>,
-    infos: &SharedMap<Name, RouterInfo>,
-) -> Vec<Overlap> {
+pub(super) fn find(config: &Config, entry_points: &EntryPoints, infos: &SharedMap<Name, RouterInfo>) -> Vec<Overlap> {
     let mut sets = BTreeSet::new();
     for table in entry_points.values() {
         for group in table.index.groups().filter(|group| group.len() > 1) {

@@ -10,7 +10,7 @@ use seaway_middleware::Middleware;
 
 use crate::matcher::Matcher;
 use crate::table::RouterInfo;
-use crate::{EntryPointTable, Route, RouteTarget, RoutingTable, Service};
+use crate::{EntryPointTable, EntryPoints, Route, RouteTarget, RoutingTable, Service};
 
 use super::CompileOptions;
 use super::middlewares::{Compiled, Middlewares};
@@ -62,7 +62,7 @@ enum Target {
 /// The routers of this table, and whether what is told of them may differ from before.
 #[derive(Debug)]
 pub(super) struct Routers {
-    pub(super) entry_points: HashMap<Box<str>, Arc<EntryPointTable>>,
+    pub(super) entry_points: EntryPoints,
     pub(super) infos: SharedMap<Name, RouterInfo>,
     pub(super) map: RouterMap,
     pub(super) overlaps: Arc<[Overlap]>,
@@ -168,7 +168,7 @@ fn mount(
     services: &Services,
     previous: &RoutingTable,
     options: &CompileOptions,
-) -> HashMap<Box<str>, Arc<EntryPointTable>> {
+) -> EntryPoints {
     let gone: HashSet<String> = touched.iter().map(ToString::to_string).collect();
     let places = services.moved.then(|| places(&previous.services, &services.compiled));
     let stays = |route: &&Route| !gone.contains(&*route.name);

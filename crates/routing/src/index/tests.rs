@@ -114,3 +114,51 @@ fn priority_then_name_decides_whatever_the_index_a_router_is_in() {
     let order: Vec<_> = world.entry_point().routes.iter().map(|route| &*route.name).collect();
     assert_eq!(order, ["r4@docker", "r1@docker", "r3@docker", "r2@docker", "r0@docker"]);
 }
+
+/// What a lookup looks at: slots of the index, and rules.
+fn looks(world: &World, host: &str) -> (usize, bool) {
+    let mut looks = 0;
+    let found = world.entry_point().search(&get(host, "/a"), &mut || looks += 1);
+    (looks, found.is_some())
+}
+
+#[test]
+fn a_lookup_looks_at_no_more_among_ten_thousand_hosts_than_among_one() {
+    let rule = |n: usize| match n % 3 {
+        0 => format!("Host(`h{n}.test`)"),
+        1 => format!("Host(`h{n}.test`, `www.h{n}.test`)"),
+        _ => format!("Host(`h{n}.test`) && PathPrefix(`/a`)"),
+    };
+    let world =
+        |count: usize| world(&(0..count).map(|n| (rule(n).replace("`, `", "`) || Host(`"), 0)).collect::<Vec<_>>());
+    assert_eq!(looks(&world(1), "h0.test"), (1, true));
+    let world = world(10_000);
+    let (mut all, mut worst) = (0, 0);
+    for n in 0..10_000 {
+        let (seen, found) = looks(&world, &format!("h{n}.test"));
+        assert!(found);
+        (all, worst) = (all + seen, worst.max(seen));
+        assert!(!looks(&world, &format!("n{n}.test")).1);
+    }
+    assert!(all < 25_000, "{all} looks for 10,000 lookups, a third of them with a path to compare");
+    assert!(worst <= 64, "{worst} looks");
+}
+
+#[test]
+fn what_the_host_settles_is_not_asked_again() {
+    for (rule, rules_looked_at) in [
+        ("Host(`a.test`)", 0),
+        ("Host(`a.test`) || Host(`*.test`)", 0),
+        ("Host(`a.test`) && PathPrefix(`/a`)", 1),
+        ("PathPrefix(`/a`) && (Host(`b.test`) || Host(`a.test`))", 1),
+        ("(Host(`a.test`) && PathPrefix(`/a`)) || Host(`b.test`)", 1),
+        ("Host(`a.test`) && Host(`*.test`)", 1),
+    ] {
+        let world = world(&[(rule.to_owned(), 0)]);
+        let (seen, found) = looks(&world, "a.test");
+        assert!(found, "{rule}");
+        assert!((1 + rules_looked_at..=2 + rules_looked_at).contains(&seen), "{rule}: {seen}");
+    }
+    let world = world(&[("Host(`a.test`) && Host(`b.test`)".to_owned(), 0)]);
+    assert!(!looks(&world, "a.test").1);
+}
