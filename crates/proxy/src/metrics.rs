@@ -19,38 +19,45 @@ use crate::record::{RoutePlace, Trail};
 /// The subjects of one table's routes and services, each looked up by name when it is counted for the first time.
 #[derive(Debug, Default)]
 pub(crate) struct Subjects {
-    services: Box<[OnceCell<Option<Rc<Subject>>>]>,
+    services: Places,
     /// By the entry point's number, then by the route's place.
-    routes: Box<[OnceCell<Routes>]>,
+    routes: Box<[OnceCell<Places>]>,
 }
 
-type Routes = Box<[OnceCell<Option<Rc<Subject>>>]>;
+type Places = Box<[OnceCell<Rc<Subject>>]>;
 
 impl Subjects {
     /// Room for what is in the table; none where nothing is counted.
     pub(crate) fn new(table: &RoutingTable, metrics: Option<&WorkerMetrics>) -> Self {
         let room = |yes: bool, count: usize| if yes { count } else { 0 };
         Self {
-            services: empty(room(metrics.is_some(), table.services.len())),
+            services: empty(room(metrics.is_some_and(WorkerMetrics::has_services), table.services.len())),
             routes: empty(room(metrics.is_some_and(WorkerMetrics::has_routers), table.entry_points.len())),
         }
     }
 
     fn service(&self, metrics: &WorkerMetrics, table: &RoutingTable, place: usize) -> Option<&Rc<Subject>> {
-        let subject = self.services.get(place)?;
-        subject.get_or_init(|| metrics.service(&table.services.get(place)?.label)).as_ref()
+        known_or(self.services.get(place)?, || metrics.service(&table.services.get(place)?.label))
     }
 
     fn route(&self, metrics: &WorkerMetrics, table: &RoutingTable, at: At<'_>) -> Option<&Rc<Subject>> {
         let routes = self.routes.get(at.entry.number())?;
-        let known = || table.entry_points.get(at.entry_point).map(|known| &known.routes);
-        let routes = routes.get_or_init(|| empty(known().map_or(0, |routes| routes.len())));
-        let subject = routes.get(at.route)?.get_or_init(|| {
-            let route = known()?.get(at.route)?;
+        let found = || table.entry_points.get(at.entry_point).map(|entry_point| &entry_point.routes);
+        let routes = routes.get_or_init(|| empty(found().map_or(0, |routes| routes.len())));
+        known_or(routes.get(at.route)?, || {
+            let route = found()?.get(at.route)?;
             metrics.router(&route.name, &service_of(table, route))
-        });
-        subject.as_ref()
+        })
     }
+}
+
+/// What is kept there, put there first if it has to be.
+fn known_or(place: &OnceCell<Rc<Subject>>, find: impl FnOnce() -> Option<Rc<Subject>>) -> Option<&Rc<Subject>> {
+    if place.get().is_none() {
+        let subject = find()?;
+        return Some(place.get_or_init(|| subject));
+    }
+    place.get()
 }
 
 /// Which routers and services a table has, as they are counted.

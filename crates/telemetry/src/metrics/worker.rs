@@ -59,6 +59,11 @@ impl WorkerMetrics {
         self.metrics.options.routers.then(|| self.subject(Kind::Router, name, service))
     }
 
+    /// True if something is counted by service.
+    pub fn has_services(&self) -> bool {
+        self.metrics.options.services
+    }
+
     /// True if something is counted by router.
     pub fn has_routers(&self) -> bool {
         self.metrics.options.routers
