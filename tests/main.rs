@@ -7,3 +7,4 @@ mod architecture;
 #[allow(dead_code, reason = "it is run by its own main function")]
 mod bench_peers;
 mod docker;
+mod metrics;

@@ -175,7 +175,7 @@ fn service<'t>(trail: &'t Trail, connection: &Connection) -> Option<&'t Rc<Subje
         return place.snapshot.subjects.service(metrics, &place.snapshot.table, place.service);
     }
     let RoutePlace { snapshot, route } = trail.route.as_ref().filter(|_| trail.forwarded)?;
-    let route = snapshot.table.entry_points.get(&*connection.entry_point.name)?.routes.get(*route)?;
+    let route = snapshot.table.entry_points.get(&connection.entry_point.name)?.routes.get(*route)?;
     let RouteTarget::Service(place) = route.target else { return None };
     snapshot.subjects.service(metrics, &snapshot.table, place)
 }
