@@ -57,22 +57,21 @@ impl Program {
                 let _nobody_asks_any_more = said.send(line).is_err();
             }
         });
+        // From here on it ends with us, whatever happens.
+        let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let mut program = Self { child, address: unknown, _engine: engine };
         let begun = Instant::now();
         let mut log = Vec::new();
-        let mut address = None;
-        loop {
+        let is_served = |line: &String| line.contains("routed in") || line.contains("ready after");
+        while program.address == unknown || !log.iter().any(is_served) {
             assert!(begun.elapsed() < PATIENCE, "the program is not ready: {log:#?}");
-            if let Ok(line) = heard.recv_timeout(Duration::from_millis(20)) {
-                let place =
-                    line.split("entry point http listens on ").nth(1).and_then(|rest| rest.split_whitespace().next());
-                address = address.or(place.and_then(|text| text.parse().ok()));
-                log.push(line);
-            }
-            if log.iter().any(|line| line.contains("routed in")) && address.is_some() {
-                break;
-            }
+            let Ok(line) = heard.recv_timeout(Duration::from_millis(20)) else { continue };
+            let place =
+                line.split("entry point http listens on ").nth(1).and_then(|rest| rest.split_whitespace().next());
+            program.address = place.and_then(|text| text.parse().ok()).unwrap_or(program.address);
+            log.push(line);
         }
-        Self { child, address: address.expect("it was found"), _engine: engine }
+        program
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
