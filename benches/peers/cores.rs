@@ -13,17 +13,18 @@ pub(crate) struct Cores {
     proxy: String,
     generator: String,
     backend: String,
-    /// False where there is only one.
+    /// Everybody has a core. Otherwise the kernel decides who runs where.
     pub(crate) pinned: bool,
     pub(crate) count: usize,
 }
 
 impl Cores {
-    /// Of this machine, as far as this process may use them.
-    pub(crate) fn of_this_machine() -> Self {
+    /// Of this machine, as far as this process may use them; `unpinned`: nobody is bound to one.
+    pub(crate) fn of_this_machine(unpinned: bool) -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-        Self::share(&list(allowed.unwrap_or("0").trim()))
+        let cores = Self::share(&list(allowed.unwrap_or("0").trim()));
+        Self { pinned: cores.pinned && !unpinned, ..cores }
     }
 
     fn share(allowed: &[usize]) -> Self {
@@ -37,7 +38,10 @@ impl Cores {
     pub(crate) fn describe(&self) -> String {
         let Self { proxy, generator, backend, .. } = self;
         if !self.pinned {
-            "one core for everything: read no figure but processor time".to_owned()
+            let count = self.count;
+            format!(
+                "proxies, servers and load generator bound to no core, on {count}: read no figure but processor time"
+            )
         } else if generator == backend {
             format!("each proxy alone on core {proxy}, servers and load generator on core {generator}")
         } else {

@@ -16,16 +16,30 @@ pub(crate) fn facts(cores: &Cores, peers: &[(Peer, String)], command: &str) -> V
     json!({
         "processor": first("/proc/cpuinfo", "model name"),
         "cores": cores.count,
-        "memory": first("/proc/meminfo", "MemTotal"),
+        "memory": memory(&first("/proc/meminfo", "MemTotal")),
         // Without what its builder added.
         "kernel": first("/proc/sys/kernel/osrelease", "").split('-').next().unwrap_or_default(),
         "virtual": fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains(" hypervisor")),
         "load_before": load(),
+        "busy_before": is_busy(cores),
         "arrangement": cores.describe(),
         "versions": versions,
         "command": command,
         "commit": commit(),
     })
+}
+
+/// `24684092 kB` in a unit for people.
+fn memory(total: &str) -> String {
+    let kib = total.split(' ').next().and_then(|number| number.parse::<u32>().ok());
+    kib.map_or_else(|| total.to_owned(), |kib| format!("{:.1} GB", f64::from(kib) * 1024.0 / 1e9))
+}
+
+/// Others use this machine too, so much that rates and latencies say little.
+pub(crate) fn is_busy(cores: &Cores) -> bool {
+    let text = load();
+    let load = text.split(' ').next().and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0);
+    u32::try_from(cores.count).is_ok_and(|count| load > 0.3 * f64::from(count))
 }
 
 /// How busy the machine is, over one and over five minutes.
@@ -50,6 +64,8 @@ fn version_in(said: &str) -> Option<String> {
     versions
         .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'))
         .map(|word| word.split(['-', '+']).next().unwrap_or(word).to_owned())
+        // One that was built by hand may be of no version.
+        .or_else(|| Some(said.split_once("Version:")?.1.split_whitespace().next()?.to_owned()))
 }
 
 fn commit() -> String {
@@ -86,6 +102,7 @@ mod tests {
         ] {
             assert_eq!(version_in(said).as_deref(), Some(version), "{said}");
         }
+        assert_eq!(version_in("Version:   dev\nGo version: go1x").as_deref(), Some("dev"));
         assert_eq!(version_in("no idea"), None);
     }
 }

@@ -115,7 +115,7 @@ fn run(options: &Options, arguments: &[String]) -> Result<bool, Failure> {
     }
     let here: Vec<Peer> = programs.keys().copied().collect();
     let here: Vec<Peer> = peers::EVERYBODY.into_iter().filter(|peer| here.contains(peer)).collect();
-    let cores = Cores::of_this_machine();
+    let cores = Cores::of_this_machine(options.unpinned);
     let shown: Vec<&String> = arguments.iter().filter(|a| *a != "--bench").collect();
     let mut facts = machine::facts(&cores, &versions, &command(&shown));
     introduce(options, &facts, &here, &cores);
@@ -172,13 +172,19 @@ fn introduce(options: &Options, facts: &serde_json::Value, here: &[Peer], cores:
         .collect();
     println!("{}", versions.join(", "));
     println!("{}", cores.describe());
+    if facts["busy_before"] == true {
+        println!(
+            "This machine is busy with something else: rates and latencies will say little, ratios somewhat more."
+        );
+    }
     let whole: Duration = options.workloads.iter().map(|w| rounds::estimate(w, options, here)).sum();
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     println!(
-        "{} workloads, {} rounds of {} s: this takes about {} minutes; Ctrl-C ends it and leaves nothing running",
-        options.workloads.len(),
-        options.rounds,
+        "{}, {} of {} s: this takes about {}; Ctrl-C ends it and leaves nothing running",
+        count(options.workloads.len(), "workload"),
+        count(options.rounds, "round"),
         options.seconds,
-        whole.as_secs().div_ceil(60),
+        count(usize::try_from(whole.as_secs().div_ceil(60)).unwrap_or(usize::MAX), "minute"),
     );
 }
 

@@ -5,19 +5,6 @@ use std::path::PathBuf;
 use super::peers::{EVERYBODY, Peer};
 use super::workloads::{self, Workload};
 
-/// The options, for people.
-pub(crate) const HELP: &str = "\
-make bench                          everything, with 5 rounds of 3 s
-scripts/bench --quick               the main workloads, with 3 rounds of 1 s
-scripts/bench --only <a,b>          only these workloads (see --list)
-scripts/bench --peers <a,b>         only these: seaway nginx haproxy apache caddy traefik relay
-scripts/bench --rounds <n>          rounds of each workload
-scripts/bench --seconds <n>         seconds of each round
-scripts/bench --port <n>            the first of the ports that the proxies listen on (free ones if not given)
-scripts/bench --name <text>         what the folder in benches/runs/ is called, after the date
-scripts/bench --no-results          only print
-scripts/bench --list                the workloads";
-
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -29,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) port: Option<u16>,
     pub(crate) name: Option<String>,
     pub(crate) keep_results: bool,
+    /// Nobody is bound to a core.
+    pub(crate) unpinned: bool,
     /// Only say what there is.
     pub(crate) list: bool,
     pub(crate) quick: bool,
@@ -49,6 +38,7 @@ impl Options {
             port: None,
             name: None,
             keep_results: true,
+            unpinned: false,
             list: false,
             quick: arguments.iter().any(|a| a == "--quick"),
         };
@@ -76,8 +66,9 @@ impl Options {
                 }
                 "--name" => options.name = Some(name(value()?)?),
                 "--no-results" => options.keep_results = false,
+                "--unpinned" => options.unpinned = true,
                 "--list" => options.list = true,
-                other => return Err(format!("{other} is unknown\n\n{HELP}")),
+                other => return Err(format!("{other} is unknown; scripts/bench --help lists the options")),
             }
         }
         Ok(options)

@@ -113,6 +113,11 @@ fn markdown(options: &Options, machine: &Value, tables: &[Table], goals: &[Goal]
     if options.quick {
         out.push_str("**A quick run: good enough to see a mistake, not to compare.**\n\n");
     }
+    if machine["busy_before"] == true {
+        out.push_str(
+            "**The machine was busy with something else when this began: rates and latencies say little.**\n\n",
+        );
+    }
     out.push_str("## In short\n\nSeaway's processor time for each request, and as a multiple of the others'.\n\n");
     out.push_str(&table::summary_markdown(&table::summary(tables)));
     if !goals.is_empty() {

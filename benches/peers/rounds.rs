@@ -172,6 +172,7 @@ pub(crate) fn measure(
                 running.proxies.insert(key, proxy);
             }
             Err(Absent::Lacks(what)) => row.lacks = Some(what),
+            Err(Absent::Ends(failure)) => return Err(failure),
             Err(Absent::Fails(failure)) => {
                 running.failed.insert(key, failure.clone());
                 row.failure = Some(failure);

@@ -61,6 +61,8 @@ pub(crate) enum Absent {
     Lacks(&'static str),
     /// It does not start, or does it wrongly.
     Fails(Failure),
+    /// Nobody could be started.
+    Ends(Failure),
 }
 
 impl Stage {
@@ -98,7 +100,8 @@ impl Stage {
         self.started += 1;
         let dir = self.dir.path().join(format!("{}-{}", peer.name(), self.started));
         std::fs::create_dir(&dir).map_err(|e| Absent::Fails(Failure::new(e.to_string())))?;
-        let (listen, spare) = (self.ports.take()?, self.ports.take()?);
+        let mut port = || self.ports.take().map_err(Absent::Ends);
+        let (listen, spare) = (port()?, port()?);
         let backends = self.backend.addresses.clone();
         let connections = workload.connections;
         let site = Site { listen, spare, backends: &backends, dir: &dir, workers, connections, root: self.root };

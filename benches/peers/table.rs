@@ -120,7 +120,12 @@ fn cells(table: &Table) -> Cells {
     if table.workload.workers {
         columns.push(column("× 1 worker", false));
     } else {
-        columns.extend([column("× nginx", false), column("", true), column("× relay", false)]);
+        if table.row(Peer::Nginx, 1).is_some() {
+            columns.extend([column("× nginx", false), column("", true)]);
+        }
+        if table.row(Peer::Relay, 1).is_some() {
+            columns.push(column("× relay", false));
+        }
     }
     columns.extend([column(&format!("{unit}s/s"), false), column("", true), column("memory", false)]);
     if table.rate.is_some() {
@@ -149,9 +154,11 @@ fn texts(table: &Table, row: &Row) -> Result<Vec<String>, String> {
         let times = one.and_then(|one| ratio(&row.each(|r| r.rate), &one.each(|r| r.rate)));
         texts.push(median(times, 2));
     } else {
-        let to = |peer| table.row(peer, 1).and_then(|other| ratio(&row.each(|r| r.micros), &other.each(|r| r.micros)));
-        let nginx = to(Peer::Nginx);
-        texts.extend([median(nginx, 2), spread(nginx, |v| format!("{v:.2}")), median(to(Peer::Relay), 2)]);
+        let to = |other: &Row| ratio(&row.each(|r| r.micros), &other.each(|r| r.micros));
+        if let Some(nginx) = table.row(Peer::Nginx, 1).map(to) {
+            texts.extend([median(nginx, 2), spread(nginx, |v| format!("{v:.2}"))]);
+        }
+        texts.extend(table.row(Peer::Relay, 1).map(|relay| median(to(relay), 2)));
     }
     texts.extend([rate.map_or_else(dash, |f| grouped(f.median)), spread(rate, thousands)]);
     texts.push(row.figure(|r| kib(r.memory)).map_or_else(dash, |f| format!("{:.1} MB", f.median * 1024.0 / 1e6)));
@@ -172,7 +179,12 @@ fn texts(table: &Table, row: &Row) -> Result<Vec<String>, String> {
 fn notes(table: &Table) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some((rate, peer)) = table.rate {
-        let lag = table.rows.iter().filter_map(|row| row.paced_figure(|p| p.outcome.lag)).map(|f| f.median);
+        let lag = table
+            .rows
+            .iter()
+            .filter(|row| row.keeps_up())
+            .filter_map(|row| row.paced_figure(|p| p.outcome.lag))
+            .map(|f| f.median);
         let lag = lag.fold(0.0, f64::max);
         notes.push(format!(
             "Latency at {} requests/s, which is {:.0} % of what {} takes; each from the moment at which it was due. The generator \

@@ -124,6 +124,8 @@ pub(super) struct Drive {
     requests: Vec<Vec<u8>>,
     sent: u64,
     idle: VecDeque<usize>,
+    /// Requests were due and no connection was free: what goes out late now is late because of the proxy.
+    starved: bool,
     open: Vec<usize>,
     answered: u64,
     failed: u64,
@@ -144,6 +146,7 @@ impl Drive {
             start: Instant::now(),
             sent: 0,
             idle: VecDeque::new(),
+            starved: false,
             open: Vec::new(),
             answered: 0,
             failed: 0,
@@ -202,16 +205,19 @@ impl Drive {
         while self.open.len() < self.order.connections && now < whole {
             self.connect(connections, registry)?;
         }
-        let punctual = !self.idle.is_empty();
         loop {
             let due = match self.order.load {
                 Load::Schedule { rate, .. } => Duration::from_secs_f64(as_f64(self.sent) / rate),
                 Load::Echo { .. } => now,
             };
             if due > now || due >= whole {
+                self.starved = false;
                 return Ok(());
             }
-            let Some(index) = self.idle.pop_front() else { return Ok(()) };
+            let Some(index) = self.idle.pop_front() else {
+                self.starved = true;
+                return Ok(());
+            };
             let Some(client) = connections.client(index) else { continue };
             let which = usize::try_from(self.sent).unwrap_or(0) % self.requests.len();
             self.sent += 1;
@@ -225,7 +231,7 @@ impl Drive {
                 Load::Schedule { .. } => Waits::Head { due },
                 Load::Echo { .. } => Waits::Echo { due },
             };
-            if punctual {
+            if !self.starved {
                 self.lags.push(now.saturating_sub(due));
             }
             now = since(self.start);
