@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
 use seaway_head::forwarded::canonical_peer;
 use seaway_head::{Forwarding, Judge};
 use seaway_telemetry::metrics::OpenConnection;
@@ -19,6 +18,7 @@ use crate::downstream::{self, End, Exchanges, Wire};
 use crate::error::ClientLeft;
 use crate::exchange::{self, Asking};
 use crate::http1::request::{BadHead, Bounds, Head};
+use crate::http1::respond::Reply;
 use crate::listener::{ClientTimes, EntryPoint, Listening, QUEUE, tune};
 use crate::response::ResponseBody;
 use crate::spread::{Handed, Message, Open, Seat};
@@ -248,13 +248,13 @@ impl Exchanges<ClientIo> for Rc<Connection> {
         &self,
         head: Head,
         body: Option<downstream::Body<ClientIo>>,
-    ) -> impl Future<Output = Result<Response<ResponseBody>, ClientLeft>> {
+    ) -> impl Future<Output = Result<Reply<ResponseBody>, ClientLeft>> {
         let Head { method, target, version, headers, .. } = head;
         let asking = Asking { method, target, version, headers, body: body.map(ClientBody::Http1) };
         exchange::serve(Self::clone(self), asking)
     }
 
-    fn refuse(&self, bad: BadHead) -> Response<ResponseBody> {
+    fn refuse(&self, bad: BadHead) -> Reply<ResponseBody> {
         exchange::refuse(self, bad)
     }
 

@@ -9,13 +9,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use http_body::{Body as _, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::ClientLeft;
 use crate::http1::request::{BadHead, Head};
-use crate::http1::respond::{self, Asked, Framing, Written};
+use crate::http1::respond::{self, Asked, Framing, Reply, Written};
 use crate::http1::spares;
 
 use wire::Next;
@@ -30,14 +30,10 @@ pub(crate) trait Exchanges<I> {
     type Body: http_body::Body<Data = Bytes> + Unpin;
 
     /// Serves one request. The exchange begins with the call; it is dropped when the client leaves.
-    fn serve(
-        &self,
-        head: Head,
-        body: Option<Body<I>>,
-    ) -> impl Future<Output = Result<Response<Self::Body>, ClientLeft>>;
+    fn serve(&self, head: Head, body: Option<Body<I>>) -> impl Future<Output = Result<Reply<Self::Body>, ClientLeft>>;
 
     /// Answers what is no request.
-    fn refuse(&self, bad: BadHead) -> Response<Self::Body>;
+    fn refuse(&self, bad: BadHead) -> Reply<Self::Body>;
 
     /// The connection has been waiting for its next request for so long that nothing should be kept ready for it.
     fn is_resting(&self) -> bool {
@@ -67,7 +63,7 @@ where
             Poll::Pending if exchanges.is_resting() => Poll::Ready(None),
             next => next.map(Some),
         });
-        let (asked, response) = match next.await {
+        let (asked, reply) = match next.await {
             None => return End::Rests,
             Some(Next::Gone) => return End::Closed,
             Some(Next::Bad(bad)) => {
@@ -77,14 +73,29 @@ where
             Some(Next::Request(head)) => {
                 let asked = Asked::by(&head);
                 let body = wire.body(head.framing, head.expects_continue);
-                match answer(wire, exchanges.serve(head, body)).await {
-                    Some(response) => (asked, response),
-                    None => return End::Closed,
+                // In its place from the start: it is large.
+                let mut exchange = pin!(exchanges.serve(head, body));
+                let answered = poll_fn(|cx| {
+                    // Who left just before the answer came is gone all the same.
+                    let reads = wire.is_read();
+                    if wire.poll_gone(cx).is_ready() {
+                        return Poll::Ready(Err(ClientLeft));
+                    }
+                    match exchange.as_mut().poll(cx) {
+                        // The body may just have come to its end, and then it is here that the client is looked after.
+                        Poll::Pending if reads => wire.poll_gone(cx).map(|()| Err(ClientLeft)),
+                        answer => answer,
+                    }
+                });
+                match answered.await {
+                    Ok(reply) => (asked, reply),
+                    Err(ClientLeft) => return End::Closed,
                 }
             }
         };
-        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let sent = send(wire, asked, response).await;
+        let switches = reply.status == StatusCode::SWITCHING_PROTOCOLS;
+        let mut sending = Sending::begin(wire, asked, reply);
+        let sent = poll_fn(|cx| sending.poll(cx, wire)).await;
         if switches && sent != Sent::Cut {
             return End::Switched(wire.take_rest());
         }
@@ -93,31 +104,6 @@ where
             return End::Closed;
         }
     }
-}
-
-/// Awaits the answer, as long as the client does.
-async fn answer<I, B>(
-    wire: &Rc<Wire<I>>,
-    answer: impl Future<Output = Result<Response<B>, ClientLeft>>,
-) -> Option<Response<B>>
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut answer = pin!(answer);
-    poll_fn(|cx| {
-        // Who left just before the answer came is gone all the same.
-        let reads = wire.is_read();
-        if wire.poll_gone(cx).is_ready() {
-            return Poll::Ready(None);
-        }
-        match answer.as_mut().poll(cx) {
-            Poll::Ready(answer) => Poll::Ready(answer.ok()),
-            // The body may just have come to its end, and then it is here that the client is looked after.
-            Poll::Pending if reads => wire.poll_gone(cx).map(|()| None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }
 
 /// What came of sending a response.
@@ -131,25 +117,6 @@ enum Sent {
     Cut,
 }
 
-async fn send<I, B>(wire: &Rc<Wire<I>>, asked: Asked, response: Response<B>) -> Sent
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-    B: http_body::Body<Data = Bytes> + Unpin,
-{
-    let (parts, body) = response.into_parts();
-    let ended = body.is_end_stream();
-    let size = if ended { Some(0) } else { body.size_hint().exact() };
-    let Written { framing, keep_alive } = wire.respond(asked, &parts, size);
-    spares::keep_map(parts.headers);
-    let sent = if keep_alive { Sent::Whole } else { Sent::Last };
-    let body = (framing != Framing::None).then_some(body);
-    let mut sending = Sending { body, framing, sent };
-    if ended && sending.body.is_some() {
-        sending.end(wire, None);
-    }
-    poll_fn(|cx| sending.poll(cx, wire)).await
-}
-
 /// A response on its way out.
 struct Sending<B> {
     /// What is still to be asked for more.
@@ -159,6 +126,19 @@ struct Sending<B> {
 }
 
 impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
+    fn begin<I>(wire: &Wire<I>, asked: Asked, reply: Reply<B>) -> Self
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let ended = reply.body.is_end_stream();
+        let size = if ended { Some(0) } else { reply.body.size_hint().exact() };
+        let Written { framing, keep_alive } = wire.respond(asked, &reply, size);
+        spares::keep_map(reply.headers);
+        let sent = if keep_alive { Sent::Whole } else { Sent::Last };
+        let body = (framing != Framing::None && !ended).then_some(reply.body);
+        Self { body, framing, sent }
+    }
+
     fn poll<I>(&mut self, cx: &mut Context<'_>, wire: &Wire<I>) -> Poll<Sent>
     where
         I: AsyncRead + AsyncWrite + Unpin,

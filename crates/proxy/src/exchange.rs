@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE};
-use http::{Method, Response, StatusCode, Uri, Version, response};
-use hyper::ext::ReasonPhrase;
+use http::{Method, Response, StatusCode, Uri, Version};
 use seaway_head::{Judged, RequestHead, ResponseHead, hop};
 use seaway_middleware::{Flow, Middleware};
 use seaway_routing::{Route, RouteTarget};
@@ -16,6 +15,8 @@ use crate::connection::Connection;
 use crate::error::{ClientLeft, ProxyError, Side};
 use crate::forward::{self, Forwarded, Outgoing};
 use crate::http1::request::BadHead;
+use crate::http1::respond::Reply;
+use crate::http1::response::Head;
 use crate::internal::InternalRequest;
 use crate::metrics;
 use crate::record::{RoutePlace, Trail};
@@ -35,10 +36,7 @@ pub(crate) struct Asking {
 }
 
 /// What a client is answered, before the flight is tied to the body.
-struct Answer {
-    head: response::Parts,
-    content: Content,
-}
+type Answer = Reply<Content>;
 
 enum Content {
     /// Made here.
@@ -55,14 +53,14 @@ enum Content {
 pub(crate) fn serve(
     connection: Rc<Connection>,
     asking: Asking,
-) -> impl Future<Output = Result<Response<ResponseBody>, ClientLeft>> {
+) -> impl Future<Output = Result<Reply<ResponseBody>, ClientLeft>> {
     let trail = Trail::begin(&asking.method, &asking.target, asking.version, &asking.headers);
     let flight = Flight::begin(&connection, trail);
     exchange(connection, flight, asking)
 }
 
 /// Answers what is no request. It has its line in the log, with what could be read of it.
-pub(crate) fn refuse(connection: &Rc<Connection>, bad: BadHead) -> Response<ResponseBody> {
+pub(crate) fn refuse(connection: &Rc<Connection>, bad: BadHead) -> Reply<ResponseBody> {
     let mut flight = Flight::begin(connection, Trail::unread(bad.method, bad.target.as_ref(), bad.version));
     flight.trail.error = Some(bad.reason);
     finish(flight, Answer::local(refused(bad.status)), true)
@@ -72,7 +70,7 @@ async fn exchange(
     connection: Rc<Connection>,
     mut flight: Flight,
     asking: Asking,
-) -> Result<Response<ResponseBody>, ClientLeft> {
+) -> Result<Reply<ResponseBody>, ClientLeft> {
     // 1 the head is judged; what is refused reaches nothing
     // 2 hop-by-hop headers go before Seaway's own come, so that no client can name ours away
     let Asking { method, target, version, headers, body } = asking;
@@ -178,49 +176,44 @@ fn pass(chain: &[Arc<Middleware>], head: &mut RequestHead) -> Result<(), (usize,
 
 impl Answer {
     fn local(response: Response<Bytes>) -> Self {
-        let (head, body) = response.into_parts();
-        Self { head, content: Content::Local(body) }
+        let Reply { status, reason, headers, body } = response.into();
+        Self { status, reason, headers, body: Content::Local(body) }
     }
 
     fn upstream(flight: &mut Flight, forwarded: Forwarded) -> Self {
         let Forwarded { response, lease, set_cookie, upgrade } = forwarded;
-        flight.trail.origin_status = Some(response.status);
-        let (mut head, ()) = Response::new(()).into_parts();
-        head.status = response.status;
-        head.headers = response.headers;
-        if let Some(reason) = response.reason.and_then(|reason| ReasonPhrase::try_from(reason).ok()) {
-            head.extensions.insert(reason);
-        }
-        hop::strip_response(&mut head.headers);
-        add_cookie(&mut head.headers, set_cookie);
-        let content = match upgrade {
+        let Head { status, reason, mut headers, .. } = response;
+        flight.trail.origin_status = Some(status);
+        hop::strip_response(&mut headers);
+        add_cookie(&mut headers, set_cookie);
+        let body = match upgrade {
             Some(token) => Content::Tunnel(Box::new((lease, token))),
             None => {
                 flight.hold_lease(lease);
                 Content::Upstream
             }
         };
-        Self { head, content }
+        Self { status, reason, headers, body }
     }
 
     fn rewrite(&mut self, middleware: &Middleware) {
-        let mut status = self.head.status;
-        middleware.on_response(&mut ResponseHead { status: &mut status, headers: &mut self.head.headers });
+        let mut status = self.status;
+        middleware.on_response(&mut ResponseHead { status: &mut status, headers: &mut self.headers });
         // A tunnel has been granted: that is not a middleware's to change.
-        if !matches!(self.content, Content::Tunnel(_)) {
-            self.head.status = status;
+        if !matches!(self.body, Content::Tunnel(_)) && status != self.status {
+            (self.status, self.reason) = (status, None);
         }
     }
 }
 
 /// Ties the flight to the body, so that everything is settled when the last byte is out.
-fn finish(mut flight: Flight, answer: Answer, close: bool) -> Response<ResponseBody> {
-    let Answer { mut head, content } = answer;
-    flight.trail.status = Some(head.status);
+fn finish(mut flight: Flight, answer: Answer, close: bool) -> Reply<ResponseBody> {
+    let Reply { status, reason, mut headers, body } = answer;
+    flight.trail.status = Some(status);
     if close || flight.connection.worker.is_draining() {
-        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let body = match content {
+    let body = match body {
         Content::Local(data) => {
             flight.leave_server();
             let data = (!data.is_empty()).then_some(data);
@@ -229,16 +222,16 @@ fn finish(mut flight: Flight, answer: Answer, close: bool) -> Response<ResponseB
         Content::Upstream => ResponseBody::Upstream { flight: Some(flight), cut: false },
         Content::Tunnel(granted) => {
             let (lease, token) = *granted;
-            drop_framing(&mut head.headers);
-            head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            head.headers.insert(UPGRADE, token);
+            drop_framing(&mut headers);
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, token);
             flight.unpin();
             let connection = Rc::clone(&flight.connection);
             *connection.tunnel.borrow_mut() = Some(Tunnel { lease, flight });
             ResponseBody::Fixed { data: None, flight: None }
         }
     };
-    Response::from_parts(head, body)
+    Reply { status, reason, headers, body }
 }
 
 fn add_cookie(headers: &mut HeaderMap, cookie: Option<HeaderValue>) {

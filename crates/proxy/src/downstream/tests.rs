@@ -7,6 +7,7 @@ use std::task::Waker;
 
 use bytes::Buf;
 use http::Method;
+use http::Response;
 use http::header::HeaderMap;
 use http_body::SizeHint;
 use tokio::io::ReadBuf;
@@ -164,6 +165,10 @@ impl http_body::Body for Frames {
     }
 }
 
+fn reply<B>(body: B) -> Reply<B> {
+    Response::new(body).into()
+}
+
 type Asking = (Head, Option<Body<Io>>);
 
 /// Serves as it was told.
@@ -172,18 +177,16 @@ struct Serving<F>(F);
 impl<F, R> Exchanges<Io> for Serving<F>
 where
     F: Fn(Asking) -> R,
-    R: Future<Output = Result<Response<Frames>, ClientLeft>>,
+    R: Future<Output = Result<Reply<Frames>, ClientLeft>>,
 {
     type Body = Frames;
 
-    fn serve(&self, head: Head, body: Option<Body<Io>>) -> impl Future<Output = Result<Response<Frames>, ClientLeft>> {
+    fn serve(&self, head: Head, body: Option<Body<Io>>) -> impl Future<Output = Result<Reply<Frames>, ClientLeft>> {
         (self.0)((head, body))
     }
 
-    fn refuse(&self, bad: BadHead) -> Response<Frames> {
-        let mut response = Response::new(Frames::sized(bad.reason));
-        *response.status_mut() = bad.status;
-        response
+    fn refuse(&self, bad: BadHead) -> Reply<Frames> {
+        Reply { status: bad.status, ..reply(Frames::sized(bad.reason)) }
     }
 }
 
@@ -201,12 +204,12 @@ async fn read(body: Option<Body<Io>>) -> Result<Vec<u8>, ProxyError> {
 }
 
 /// Says what it was asked.
-async fn echo((head, body): Asking) -> Result<Response<Frames>, ClientLeft> {
+async fn echo((head, body): Asking) -> Result<Reply<Frames>, ClientLeft> {
     let text = match read(body).await {
         Ok(body) => format!("{} {} {}", head.method, head.target, String::from_utf8(body).unwrap()),
         Err(error) => error.as_str().to_owned(),
     };
-    Ok(Response::new(Frames::sized(text)))
+    Ok(reply(Frames::sized(text)))
 }
 
 /// A connection under way.
@@ -219,7 +222,7 @@ struct Running<T> {
 fn start<F, R>(serving: F) -> Running<impl Future<Output = End>>
 where
     F: Fn(Asking) -> R,
-    R: Future<Output = Result<Response<Frames>, ClientLeft>>,
+    R: Future<Output = Result<Reply<Frames>, ClientLeft>>,
 {
     let io = Io::new();
     let wire = Wire::new(io.clone(), BOUNDS);
@@ -286,14 +289,13 @@ fn the_same_wherever_it_is_cut() {
 fn head_and_body_are_one_write() {
     for size in [0, 1, 100, 3000, 100_000] {
         let body: String = "x".repeat(size);
-        let mut running = start(|_| async { Ok(Response::new(Frames::sized("x".repeat(size)))) });
+        let mut running = start(|_| async { Ok(reply(Frames::sized("x".repeat(size)))) });
         assert_eq!(running.send(GET), None);
         assert_eq!(running.io.take(), (ok(&body), 1), "{size}");
     }
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n";
     for knows_end in [true, false] {
-        let mut running =
-            start(|_| async move { Ok(Response::new(Frames { knows_end, ..Frames::of(&["one", "", "two"]) })) });
+        let mut running = start(|_| async move { Ok(reply(Frames { knows_end, ..Frames::of(&["one", "", "two"]) })) });
         assert_eq!(running.send(GET), None);
         assert_eq!(running.io.take(), (chunked.to_owned(), 1), "{knows_end}");
     }
@@ -306,7 +308,7 @@ fn what_there_is_of_a_stream_is_sent() {
         let mut frames = Frames { waker: Rc::clone(&waker), ..Frames::of(&["one", "two", "end"]) };
         frames.frames.insert(1, None);
         frames.frames.insert(3, None);
-        Ok(Response::new(frames))
+        Ok(reply(frames))
     });
     running.io.send(GET);
     for part in
@@ -365,7 +367,7 @@ fn who_leaves_does_not_see_the_end() {
         let mut frames = Frames::of(&["one", "two"]);
         frames.frames.insert(1, None);
         frames.frames.insert(1, None);
-        Ok(Response::new(frames))
+        Ok(reply(frames))
     });
     running.io.send(GET);
     assert!(running.task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -399,10 +401,10 @@ fn a_client_that_reads_nothing_holds_the_body_back() {
     struct Exchange(Rc<Cell<usize>>);
     impl Exchanges<Io> for Exchange {
         type Body = Endless;
-        async fn serve(&self, _: Head, _: Option<Body<Io>>) -> Result<Response<Endless>, ClientLeft> {
-            Ok(Response::new(Endless(Rc::clone(&self.0))))
+        async fn serve(&self, _: Head, _: Option<Body<Io>>) -> Result<Reply<Endless>, ClientLeft> {
+            Ok(reply(Endless(Rc::clone(&self.0))))
         }
-        fn refuse(&self, _: BadHead) -> Response<Endless> {
+        fn refuse(&self, _: BadHead) -> Reply<Endless> {
             unreachable!()
         }
     }
@@ -438,7 +440,7 @@ fn continue_is_said_when_the_body_is_asked_for() {
     running.send(format!("{EXPECT}hello"));
     assert_eq!(running.io.take().0, ok("POST /e hello"));
     // Nobody asks; what comes next cannot be known.
-    let mut running = start(|_| async { Ok(Response::new(Frames::sized("no"))) });
+    let mut running = start(|_| async { Ok(reply(Frames::sized("no"))) });
     assert_eq!(running.send(EXPECT), Some(End::Closed));
     assert_eq!(running.io.take().0, ok("no"));
 }
@@ -457,7 +459,7 @@ fn a_continue_that_does_not_go_at_once_goes_before_the_response() {
 
 #[test]
 fn what_nobody_reads_of_a_body_is_no_request() {
-    let unread = || start(|_| async { Ok(Response::new(Frames::sized("no"))) });
+    let unread = || start(|_| async { Ok(reply(Frames::sized("no"))) });
     for post in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"] {
         let post = format!("POST / HTTP/1.1\r\n{post}");
         // All of it is there.
@@ -499,7 +501,7 @@ fn a_body_may_be_read_after_the_answer() {
         if body.is_some() {
             *kept.borrow_mut() = body;
         }
-        async { Ok(Response::new(Frames::sized("early"))) }
+        async { Ok(reply(Frames::sized("early"))) }
     });
     assert_eq!(running.send(format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{GET}", GET.len() + 3)), None);
     assert_eq!(running.io.take().0, ok("early"));
@@ -529,13 +531,13 @@ fn a_response_that_is_not_whole_ends_the_connection() {
         let frames = RefCell::new(Some(frames));
         let mut running = start(|_| {
             let frames = frames.take().unwrap();
-            async { Ok(Response::new(frames)) }
+            async { Ok(reply(frames)) }
         });
         assert_eq!(running.send(format!("{GET}{GET}")), Some(End::Closed));
         assert_eq!(running.io.take().0, format!("HTTP/1.1 200 OK\r\n{want}"));
     }
     // Too long: what is more is not sent.
-    let mut running = start(|_| async { Ok(Response::new(Frames { size: Some(4), ..Frames::of(&["one", "two"]) })) });
+    let mut running = start(|_| async { Ok(reply(Frames { size: Some(4), ..Frames::of(&["one", "two"]) })) });
     assert_eq!(running.send(GET), None);
     assert_eq!(running.io.take().0, ok("onet"));
 }
@@ -544,7 +546,7 @@ fn a_response_that_is_not_whole_ends_the_connection() {
 fn whose_response_has_no_body() {
     let mut running = start(|(head, _)| async move {
         let status = if head.method == Method::GET { 204 } else { 200 };
-        Ok(Response::builder().status(status).body(Frames::sized("unseen")).unwrap())
+        Ok(Response::builder().status(status).body(Frames::sized("unseen")).unwrap().into())
     });
     running.send(format!("HEAD / HTTP/1.1\r\n\r\n{GET}"));
     let want = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
@@ -560,7 +562,7 @@ fn old_clients() {
         let connection = if last { "close" } else { "keep-alive" };
         let want = format!("HTTP/1.0 200 OK\r\ncontent-length: 6\r\nconnection: {connection}\r\n\r\nGET / ");
         assert_eq!(running.io.take().0, want);
-        let mut running = start(|_| async { Ok(Response::new(Frames::of(&["one", "two"]))) });
+        let mut running = start(|_| async { Ok(reply(Frames::of(&["one", "two"]))) });
         assert_eq!(running.send(format!("GET / HTTP/1.0\r\n{fields}\r\n")), Some(End::Closed));
         assert_eq!(running.io.take().0, "HTTP/1.0 200 OK\r\nconnection: close\r\n\r\nonetwo");
     }
@@ -574,7 +576,7 @@ fn trailers_for_those_who_take_them() {
             trailers.insert("x-sum", "7".parse().unwrap());
             let mut frames = Frames::of(&["one"]);
             frames.frames.push_back(Some(Ok(Frame::trailers(trailers))));
-            Ok(Response::builder().header("trailer", "X-Sum").body(frames).unwrap())
+            Ok(Response::builder().header("trailer", "X-Sum").body(frames).unwrap().into())
         });
         assert_eq!(running.send(format!("GET / HTTP/1.1\r\n{fields}\r\n")), None);
         let head = "HTTP/1.1 200 OK\r\ntrailer: X-Sum\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -586,7 +588,7 @@ fn trailers_for_those_who_take_them() {
 fn a_connection_that_leaves_http() {
     let mut running = start(|_| async {
         let response = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "x");
-        Ok(response.body(Frames { knows_end: true, ..Frames::default() }).unwrap())
+        Ok(response.body(Frames { knows_end: true, ..Frames::default() }).unwrap().into())
     });
     let end = running.send(format!("{GET}early"));
     assert_eq!(end, Some(End::Switched(Bytes::from_static(b"early"))));
@@ -606,7 +608,7 @@ fn no_part_of_a_buffer_is_lost() {
         let mut running = start(|(_, body)| async {
             let read = read(body).await.unwrap();
             seen.borrow_mut().push(read);
-            Ok(Response::new(Frames::sized("ok")))
+            Ok(reply(Frames::sized("ok")))
         });
         sent.chunks(size).for_each(|piece| running.io.send(piece));
         assert_eq!(running.run(), None);

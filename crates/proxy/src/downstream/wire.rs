@@ -9,14 +9,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::response;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::outbox::Outbox;
 use crate::error::ProxyError;
 use crate::http1::chunked::{Chunked, Piece};
 use crate::http1::request::{self, BadHead, Bounds, Framing, Head, Progress};
-use crate::http1::respond::{self, Asked, Written};
+use crate::http1::respond::{self, Asked, Reply, Written};
 use crate::http1::spares;
 
 /// What a client may send ahead of the answer that it waits for, and what of a body is read at once.
@@ -159,10 +158,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
     }
 
     /// Puts the head of a response behind what waits to be sent.
-    pub(super) fn respond(&self, asked: Asked, response: &response::Parts, size: Option<u64>) -> Written {
+    pub(super) fn respond<B>(&self, asked: Asked, reply: &Reply<B>, size: Option<u64>) -> Written {
         let inner = &mut *self.inner.borrow_mut();
         inner.owes_continue = false;
-        inner.out.write(|out| respond::head(out, asked, response, size))
+        inner.out.write(|out| respond::head(out, asked, reply, size))
     }
 
     /// Puts more behind it.

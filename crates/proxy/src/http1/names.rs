@@ -6,54 +6,115 @@ use std::cell::RefCell;
 use http::header::{HeaderName, InvalidHeaderName};
 
 /// Longer names are parsed each time.
-const LONGEST: usize = 64;
+const LONGEST: usize = 8 * WORDS;
+const WORDS: usize = 4;
 const SETS: usize = 128;
 
-/// Two names that share a place, the one that came last first.
-type Set = [Option<HeaderName>; 2];
-
 thread_local! {
-    static KNOWN: RefCell<Vec<Set>> = const { RefCell::new(Vec::new()) };
+    static NAMES: RefCell<Names> = const { RefCell::new(Names { sets: Vec::new() }) };
 }
 
-/// The name that these bytes spell in any case.
-pub(crate) fn parse(bytes: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
-    if bytes.len() > LONGEST {
-        return HeaderName::from_bytes(bytes);
-    }
-    KNOWN.with_borrow_mut(|known| {
-        if known.is_empty() {
-            known.resize_with(SETS, Set::default);
-        }
-        let Some(set) = known.get_mut(place(bytes)) else { return HeaderName::from_bytes(bytes) };
-        let is = |name: &Option<HeaderName>| {
-            name.as_ref().is_some_and(|name| name.as_str().as_bytes().eq_ignore_ascii_case(bytes))
-        };
-        let [first, second] = set;
-        if !is(first) {
-            if !is(second) {
-                *second = Some(HeaderName::from_bytes(bytes)?);
+/// The names that a worker has met.
+pub(crate) struct Names {
+    sets: Vec<Set>,
+}
+
+/// Two names that share a place, the one that came last first.
+type Set = [Option<Known>; 2];
+
+struct Known {
+    key: Key,
+    name: HeaderName,
+}
+
+/// A name in lower case, as numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key {
+    len: usize,
+    words: [u64; WORDS],
+}
+
+/// Gives access to the names of this thread's worker.
+pub(crate) fn with<T>(look: impl FnOnce(&mut Names) -> T) -> T {
+    NAMES.with_borrow_mut(look)
+}
+
+impl Names {
+    /// The name that these bytes spell in any case.
+    #[inline]
+    pub(crate) fn parse(&mut self, bytes: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
+        let Some(key) = Key::of(bytes) else { return HeaderName::from_bytes(bytes) };
+        if let Some([Some(first), second]) = self.sets.get_mut(key.place()) {
+            if first.key == key {
+                return Ok(first.name.clone());
             }
-            std::mem::swap(first, second);
+            if let Some(second) = second
+                && second.key == key
+            {
+                std::mem::swap(first, second);
+                return Ok(first.name.clone());
+            }
         }
-        match first {
-            Some(name) => Ok(name.clone()),
-            None => HeaderName::from_bytes(bytes),
+        self.learn(key, bytes)
+    }
+
+    #[cold]
+    fn learn(&mut self, key: Key, bytes: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
+        let name = HeaderName::from_bytes(bytes)?;
+        if self.sets.is_empty() {
+            self.sets.resize_with(SETS, Set::default);
         }
-    })
+        if let Some([first, second]) = self.sets.get_mut(key.place()) {
+            *second = first.replace(Known { key, name: name.clone() });
+        }
+        Ok(name)
+    }
 }
 
-/// A hash that does not tell upper from lower case. It looks at both ends, where names differ.
-fn place(bytes: &[u8]) -> usize {
-    let end = |part: &[u8]| part.iter().fold(0u64, |all, byte| all << 8 | u64::from(byte | 0x20));
-    let head = bytes.first_chunk::<8>().map_or_else(|| end(bytes), |chunk| fold(*chunk));
-    let tail = bytes.last_chunk::<8>().map_or(0, |chunk| fold(*chunk));
-    let mixed = (head ^ tail.rotate_left(23)).wrapping_add(bytes.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    usize::try_from(mixed >> 57).unwrap_or_default()
+impl Key {
+    /// None for what is too long, or so short that it is not worth it.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let len = bytes.len();
+        let mut words = [0; WORDS];
+        // The last word may say some of what the one before it has said: with the length that is no ambiguity.
+        let last = match bytes.last_chunk::<8>() {
+            Some(last) if len <= LONGEST => {
+                let (whole, _) = bytes.as_chunks::<8>();
+                for (word, chunk) in words.iter_mut().zip(whole) {
+                    *word = lower(u64::from_le_bytes(*chunk));
+                }
+                u64::from_le_bytes(*last)
+            }
+            Some(_) => return None,
+            None => {
+                let half = |four: &[u8; 4]| u64::from(u32::from_le_bytes(*four));
+                half(bytes.first_chunk()?) << 32 | half(bytes.last_chunk()?)
+            }
+        };
+        if let Some(word) = words.get_mut((len.max(1) - 1) / 8) {
+            *word = lower(last);
+        }
+        Some(Self { len, words })
+    }
+
+    fn place(&self) -> usize {
+        let [a, b, c, d] = self.words;
+        // With these numbers no three of the names that browsers and servers send share a place; others do as well.
+        let mixed = a ^ b.rotate_left(7) ^ c.rotate_left(22) ^ d.rotate_left(55);
+        // The upper seven bits: as many as there are sets.
+        (mixed.wrapping_add(self.len as u64).wrapping_mul(0x5916_92d5_2df6_c155) >> 57) as usize
+    }
 }
 
-fn fold(chunk: [u8; 8]) -> u64 {
-    u64::from_be_bytes(chunk) | 0x2020_2020_2020_2020
+/// Eight bytes with `A` to `Z` in lower case.
+fn lower(bytes: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    let seven = bytes & !HIGH;
+    // In each byte the high bit says: at least `A`; beyond `Z`; plain ASCII.
+    let from_a = seven + (0x80 - b'A' as u64) * ONES;
+    let beyond_z = seven + (0x80 - b'Z' as u64 - 1) * ONES;
+    bytes | (from_a & !beyond_z & !bytes & HIGH) >> 2
 }
 
 #[cfg(test)]
@@ -63,14 +124,27 @@ mod tests {
 
     use super::*;
 
+    fn parse(bytes: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
+        with(|names| names.parse(bytes))
+    }
+
+    #[test]
+    fn upper_case_is_lower_case_and_nothing_else_changes() {
+        for byte in 0..=u8::MAX {
+            let mixed = [byte, 0, b'Z', 0xff, byte, b'a', byte, 0x80];
+            assert_eq!(lower(u64::from_le_bytes(mixed)), u64::from_le_bytes(mixed.map(|b| b.to_ascii_lowercase())));
+        }
+    }
+
     #[test]
     fn every_place_is_in_the_table() {
-        for len in 0..=LONGEST {
+        for len in 4..=LONGEST {
             for byte in 0..=u8::MAX {
-                assert!(place(&vec![byte; len]) < SETS);
+                assert!(Key::of(&vec![byte; len]).unwrap().place() < SETS);
             }
         }
-        assert_eq!(place(b"X-Custom-Name"), place(b"x-cUSTOM-nAME"));
+        assert!(Key::of(b"X-Custom-Name") == Key::of(b"x-cUSTOM-nAME"));
+        assert!(Key::of(b"abc").is_none() && Key::of(&[b'a'; LONGEST + 1]).is_none());
     }
 
     #[test]
@@ -132,7 +206,8 @@ mod tests {
         ];
         let mut taken = std::collections::HashMap::<usize, usize>::new();
         for name in names {
-            *taken.entry(place(name.as_bytes())).or_default() += 1;
+            let Some(key) = Key::of(name.as_bytes()) else { continue };
+            *taken.entry(key.place()).or_default() += 1;
         }
         assert!(taken.values().all(|n| *n <= 2), "{taken:?}");
     }

@@ -11,6 +11,8 @@ use super::{names, spares};
 
 /// Lines for which there is room without asking the allocator.
 const LINES: usize = 100;
+/// The same, for those of most heads.
+const FEW: usize = 24;
 /// Longest target that is looked at; what is too long for an entry point is judged later.
 const TARGET: usize = 65_534;
 /// Line ends before a request that are passed over (RFC 9112 §2.2), in bytes.
@@ -98,17 +100,14 @@ pub(crate) fn parse(
         return Ok(None);
     }
     progress.tries += 1;
-    let mut places = [[0; 4]; LINES];
+    let mut places = Places { few: [[0; 4]; FEW], many: Vec::new() };
     let mut found = find(&mut [const { MaybeUninit::uninit() }; LINES], &mut places, buffer, bounds);
-    let mut many = Vec::new();
     if bounds.lines > LINES && found.as_ref().is_err_and(|bad| bad.reason == TOO_MANY) {
-        many.resize(bounds.lines, [0; 4]);
-        found = find(&mut vec![MaybeUninit::uninit(); bounds.lines], &mut many, buffer, bounds);
+        found = find(&mut vec![MaybeUninit::uninit(); bounds.lines], &mut places, buffer, bounds);
     }
     let Some(found) = found? else { return Ok(None) };
     *progress = Progress::default();
-    let places = if many.is_empty() { &places[..] } else { &many };
-    head(buffer.split_to(found.length).freeze(), found, places).map(Some)
+    head(buffer.split_to(found.length).freeze(), found, &places).map(Some)
 }
 
 /// Takes off line ends before a request. A CR at the end may be half of one.
@@ -146,6 +145,18 @@ fn is_worth_a_try(buffer: &[u8], progress: &mut Progress) -> bool {
 /// Where a line's name and value begin and end.
 type Place = [u32; 4];
 
+/// Where all of them do. Those of most heads need no allocation.
+struct Places {
+    few: [Place; FEW],
+    many: Vec<Place>,
+}
+
+impl Places {
+    fn first(&self, lines: usize) -> &[Place] {
+        self.few.get(..lines).unwrap_or(&self.many)
+    }
+}
+
 /// A head that is whole, as places in the buffer.
 struct Found {
     length: usize,
@@ -157,7 +168,7 @@ struct Found {
 
 fn find<'b>(
     lines: &mut [MaybeUninit<httparse::Header<'b>>],
-    places: &mut [Place],
+    places: &mut Places,
     buffer: &'b [u8],
     bounds: Bounds,
 ) -> Result<Option<Found>, Box<BadHead>> {
@@ -202,7 +213,7 @@ fn too_large(request: &httparse::Request<'_, '_>, buffer: &[u8], bounds: Bounds)
 
 fn found(
     request: &httparse::Request<'_, '_>,
-    places: &mut [Place],
+    places: &mut Places,
     buffer: &[u8],
     length: usize,
 ) -> Result<Found, Box<BadHead>> {
@@ -217,7 +228,12 @@ fn found(
         return Err(Box::new(BadHead { status, reason, ..BadHead::new(reason) }));
     }
     let method = Method::from_bytes(request.method.unwrap_or_default().as_bytes());
-    for (place, line) in places.iter_mut().zip(request.headers.iter()) {
+    let lines = &*request.headers;
+    if lines.len() > FEW {
+        places.many.resize(lines.len(), [0; 4]);
+    }
+    let slots = places.few.get_mut(..lines.len()).unwrap_or(&mut places.many);
+    for (place, line) in slots.iter_mut().zip(lines) {
         let (name, value) = (range(line.name.as_bytes()), range(line.value));
         *place = [name.start, name.end, value.start, value.end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
     }
@@ -226,7 +242,7 @@ fn found(
         method: method.map_err(|_| BadHead::new("the method is not valid"))?,
         target: range(target.as_bytes()),
         version: version(request),
-        lines: request.headers.len(),
+        lines: lines.len(),
     })
 }
 
@@ -235,7 +251,7 @@ fn version(request: &httparse::Request<'_, '_>) -> Version {
 }
 
 /// Puts together what was found; fields are parts of `bytes`.
-fn head(bytes: Bytes, found: Found, places: &[Place]) -> Result<Head, Box<BadHead>> {
+fn head(bytes: Bytes, found: Found, places: &Places) -> Result<Head, Box<BadHead>> {
     let Found { method, target, version, lines, .. } = found;
     let bad = |status, reason, method: Method, target| {
         Box::new(BadHead { status, reason, method: Some(method), target, version })
@@ -246,20 +262,22 @@ fn head(bytes: Bytes, found: Found, places: &[Place]) -> Result<Head, Box<BadHea
     let mut headers = spares::map();
     headers.reserve(lines);
     let mut said = Said { version, ..Said::default() };
-    for place in places.iter().take(lines) {
-        let [name_start, name_end, start, end] = place.map(|at| at as usize);
-        let name = names::parse(bytes.get(name_start..name_end).unwrap_or_default());
-        let value = HeaderValue::from_maybe_shared(bytes.slice(start..end));
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(bad(StatusCode::BAD_REQUEST, "a header line is not valid", method, Some(target)));
-        };
-        match said.hear(&name, &value) {
-            Ok(true) => {
+    let read = names::with(|names| {
+        for place in places.first(lines) {
+            let [name_start, name_end, start, end] = place.map(|at| at as usize);
+            let name = names.parse(bytes.get(name_start..name_end).unwrap_or_default());
+            let value = HeaderValue::from_maybe_shared(bytes.slice(start..end));
+            let (Ok(name), Ok(value)) = (name, value) else {
+                return Err((StatusCode::BAD_REQUEST, "a header line is not valid"));
+            };
+            if said.hear(&name, &value)? {
                 headers.append(name, value);
             }
-            Ok(false) => {}
-            Err((status, reason)) => return Err(bad(status, reason, method, Some(target))),
         }
+        Ok(())
+    });
+    if let Err((status, reason)) = read {
+        return Err(bad(status, reason, method, Some(target)));
     }
     let framing = match (said.chunked, said.length) {
         (true, length) => {

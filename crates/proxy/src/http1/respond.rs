@@ -1,11 +1,11 @@
 //! Responses as bytes: the head, one framing for the body behind it (RFC 9112 §6), and the body in that framing.
 
+use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
     HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
 };
-use http::{Method, StatusCode, Version, response};
-use hyper::ext::ReasonPhrase;
+use http::{Method, Response, StatusCode, Version};
 
 use super::date;
 use super::request::{self, names_token};
@@ -35,6 +35,23 @@ impl Asked {
     }
 }
 
+/// A response to a client.
+#[derive(Debug)]
+pub(crate) struct Reply<B> {
+    pub(crate) status: StatusCode,
+    /// The reason phrase where it is not the usual one.
+    pub(crate) reason: Option<Bytes>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: B,
+}
+
+impl<B> From<Response<B>> for Reply<B> {
+    fn from(response: Response<B>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self { status: parts.status, reason: None, headers: parts.headers, body }
+    }
+}
+
 /// How the client learns where the body ends.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -57,10 +74,10 @@ pub(crate) struct Written {
 }
 
 /// Appends the head of a response whose body is `size` bytes long, `None` where nobody knows.
-pub(crate) fn head(out: &mut Vec<u8>, asked: Asked, response: &response::Parts, size: Option<u64>) -> Written {
-    let (status, headers) = (response.status, &response.headers);
+pub(crate) fn head<B>(out: &mut Vec<u8>, asked: Asked, reply: &Reply<B>, size: Option<u64>) -> Written {
+    let (status, headers) = (reply.status, &reply.headers);
     out.reserve(160 + 48 * headers.len());
-    status_line(out, asked.version, response);
+    status_line(out, asked.version, status, reply.reason.as_deref());
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational();
     let mut framing = match size {
         _ if bodiless || asked.head_only => Framing::None,
@@ -143,9 +160,7 @@ pub(crate) fn last_chunk(out: &mut Vec<u8>, announced: &[HeaderName], trailers: 
     out.extend_from_slice(b"\r\n");
 }
 
-fn status_line(out: &mut Vec<u8>, version: Version, response: &response::Parts) {
-    let status = response.status;
-    let reason = response.extensions.get::<ReasonPhrase>();
+fn status_line(out: &mut Vec<u8>, version: Version, status: StatusCode, reason: Option<&[u8]>) {
     if version != Version::HTTP_10 && status == StatusCode::OK && reason.is_none() {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
         return;
@@ -153,11 +168,9 @@ fn status_line(out: &mut Vec<u8>, version: Version, response: &response::Parts) 
     out.extend_from_slice(if version == Version::HTTP_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
-    match reason {
-        Some(reason) => out.extend_from_slice(reason.as_bytes()),
-        // Many readers expect one.
-        None => out.extend_from_slice(status.canonical_reason().unwrap_or("<none>").as_bytes()),
-    }
+    // Many readers expect one.
+    let usual = || status.canonical_reason().unwrap_or("<none>").as_bytes();
+    out.extend_from_slice(reason.unwrap_or_else(usual));
     out.extend_from_slice(b"\r\n");
 }
 
@@ -227,24 +240,21 @@ fn is_for_heads(name: &HeaderName) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use bytes::Bytes;
-    use http::Response;
-
     use super::*;
 
     const NEW: Asked = Asked { head_only: false, version: Version::HTTP_11, keep_alive: true, takes_trailers: false };
     const OLD: Asked = Asked { version: Version::HTTP_10, keep_alive: false, ..NEW };
 
-    fn response(status: u16, fields: &[(&str, &str)]) -> response::Parts {
+    fn response(status: u16, fields: &[(&str, &str)]) -> Reply<()> {
         let mut response = Response::builder().status(status);
         for (name, value) in fields {
             response = response.header(*name, *value);
         }
-        response.body(()).unwrap().into_parts().0
+        response.body(()).unwrap().into()
     }
 
     /// The head without its date, and what follows.
-    fn written(asked: Asked, response: &response::Parts, size: Option<u64>) -> (String, Written) {
+    fn written(asked: Asked, response: &Reply<()>, size: Option<u64>) -> (String, Written) {
         let mut out = Vec::new();
         let written = head(&mut out, asked, response, size);
         let text = String::from_utf8(out).unwrap();
@@ -321,10 +331,10 @@ mod tests {
         let (text, _) = written(NEW, &response(599, &[]), Some(0));
         assert!(text.starts_with("HTTP/1.1 599 <none>\r\n"));
         let mut fine = response(299, &[]);
-        fine.extensions.insert(ReasonPhrase::try_from(Bytes::from_static(b"Very Fine")).unwrap());
+        fine.reason = Some(Bytes::from_static(b"Very Fine"));
         assert!(written(NEW, &fine, Some(0)).0.starts_with("HTTP/1.1 299 Very Fine\r\n"));
         let mut fine = response(200, &[]);
-        fine.extensions.insert(ReasonPhrase::from_static(b""));
+        fine.reason = Some(Bytes::new());
         assert!(written(NEW, &fine, Some(0)).0.starts_with("HTTP/1.1 200 \r\n"));
     }
 

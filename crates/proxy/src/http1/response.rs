@@ -65,20 +65,23 @@ pub(crate) fn parse(buffer: &mut Bytes, method: &Method, headers: HeaderMap) -> 
     };
     head.headers.reserve(response.headers.len());
     let mut framed = Framed::default();
-    for line in response.headers.iter() {
-        let name = names::parse(line.name.as_bytes()).map_err(|_| BadHead)?;
-        let value = HeaderValue::from_maybe_shared(buffer.slice_ref(line.value)).map_err(|_| BadHead)?;
-        match name {
-            CONNECTION if names(&value, b"close") => head.reusable = false,
-            CONTENT_LENGTH => {
-                framed.lengths += 1;
-                framed.plain = plain(value.as_bytes());
+    names::with(|known| {
+        for line in response.headers.iter() {
+            let name = known.parse(line.name.as_bytes()).map_err(|_| BadHead)?;
+            let value = HeaderValue::from_maybe_shared(buffer.slice_ref(line.value)).map_err(|_| BadHead)?;
+            match name {
+                CONNECTION if names(&value, b"close") => head.reusable = false,
+                CONTENT_LENGTH => {
+                    framed.lengths += 1;
+                    framed.plain = plain(value.as_bytes());
+                }
+                TRANSFER_ENCODING => framed.codings += 1,
+                _ => {}
             }
-            TRANSFER_ENCODING => framed.codings += 1,
-            _ => {}
+            head.headers.append(name, value);
         }
-        head.headers.append(name, value);
-    }
+        Ok(())
+    })?;
     if framed.codings + framed.lengths > 0 || !is_bodiless(status, method) {
         head.frame(&framed, method, response.version == Some(1))?;
     }
