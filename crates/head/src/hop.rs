@@ -34,6 +34,9 @@ pub(crate) fn strip_found(headers: &mut HeaderMap, request: bool, found: u32) {
     }
     if found & field::CONNECTION != 0 {
         strip_named(headers, request);
+        if found & field::HOP == field::CONNECTION {
+            return;
+        }
     }
     // A response's proxy-authenticate is for us only; a request never has one that means anything.
     let keep_te = request
@@ -69,7 +72,7 @@ fn strip(headers: &mut HeaderMap, request: bool) {
 fn strip_named(headers: &mut HeaderMap, request: bool) {
     let mut named: Vec<HeaderName> = Vec::new();
     let Entry::Occupied(entry) = headers.entry(CONNECTION) else { return };
-    for value in entry.iter() {
+    for value in entry.iter().filter(|value| *value != "keep-alive" && *value != "Keep-Alive") {
         for token in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             // What these two name is removed in any case.
             if token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"upgrade") {

@@ -2,6 +2,7 @@
 //! work, and asking a header map for each of them costs more than everything else that is done to a head.
 
 use http::header::{HeaderMap, HeaderValue};
+use memchr::memchr_iter;
 
 use crate::Speaks;
 
@@ -88,11 +89,8 @@ impl<'h> Survey<'h> {
     }
 
     fn hear(&mut self, kind: u32, value: &[u8]) {
-        const EVENTS: &[u8] = b"text/event-stream";
         if kind == field::ACCEPT {
-            let asks =
-                |value: &[u8]| value.split(|b| *b == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(EVENTS));
-            if value.len() >= EVENTS.len() && asks(value) {
+            if asks_for_events(value) {
                 self.speaks = Speaks::EventStream;
             }
         } else if self.speaks == Speaks::Http
@@ -106,6 +104,21 @@ impl<'h> Survey<'h> {
     pub(crate) fn names(headers: &HeaderMap) -> u32 {
         headers.keys().fold(0, |found, name| found | classify(name.as_str()))
     }
+}
+
+/// Whether one member of an `Accept` list is `text/event-stream`. Its hyphen is looked for: browsers' lists are long.
+fn asks_for_events(list: &[u8]) -> bool {
+    const BEFORE: &[u8] = b"text/event";
+    const AFTER: &[u8] = b"-stream";
+    memchr_iter(b'-', list).any(|at| {
+        let Some((before, after)) = list.split_at_checked(at) else { return false };
+        let Some((before, first)) = before.split_at_checked(at.wrapping_sub(BEFORE.len())) else { return false };
+        let Some((last, after)) = after.split_at_checked(AFTER.len()) else { return false };
+        first.eq_ignore_ascii_case(BEFORE)
+            && last.eq_ignore_ascii_case(AFTER)
+            && matches!(before.trim_ascii_end().last(), None | Some(b','))
+            && matches!(after.trim_ascii_start().first(), None | Some(b','))
+    })
 }
 
 /// Which field that is, 0 for all the others. Names are in lower case. Lengths tell most of them apart.
@@ -265,6 +278,10 @@ mod tests {
             (&[("accept", "text/event-stream")], Speaks::EventStream),
             (&[("accept", "text/html, Text/Event-Stream ,*/*")], Speaks::EventStream),
             (&[("accept", "text/event-stream;q=1")], Speaks::Http),
+            (&[("accept", "application/signed-exchange;v=b3, text/event-stream")], Speaks::EventStream),
+            (&[("accept", "text/event-stream , text/html")], Speaks::EventStream),
+            (&[("accept", "x text/event-stream")], Speaks::Http),
+            (&[("accept", "-, text/event-strea, text/event-stream2, xtext/event-stream, -")], Speaks::Http),
             (&[("accept", "*/*"), ("accept", "text/event-stream")], Speaks::Http),
             (&[("content-type", "application/grpc")], Speaks::Grpc),
             (&[("content-type", "application/grpc+proto")], Speaks::Grpc),
