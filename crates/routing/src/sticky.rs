@@ -12,6 +12,8 @@ use crate::balancer::Tried;
 use crate::state::{ServerState, flag};
 use crate::table::Server;
 
+use hash::Hex;
+
 /// What became of a client's affinity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -125,8 +127,10 @@ pub(crate) enum Claim {
 #[derive(Debug)]
 struct Entry {
     value: u64,
-    /// FNV-1 of the URL, and FNV-1 of that one's text.
-    legacy: [u64; 2],
+    /// The value as it is written.
+    text: [u8; 16],
+    /// FNV-1 of the URL, and FNV-1 of that one's text, as they are written.
+    legacy: [Hex; 2],
     /// Whose value it is: [`ServerState::id`].
     server: u64,
     set_cookie: HeaderValue,
@@ -146,7 +150,8 @@ impl StickyCookie {
             let fnv = hash::fnv1(server.url.as_bytes());
             Entry {
                 value,
-                legacy: [fnv, hash::fnv1(format!("{fnv:x}").as_bytes())],
+                text: hash::padded(value),
+                legacy: [fnv, hash::fnv1(format!("{fnv:x}").as_bytes())].map(Hex::unpadded),
                 server: server.state.id(),
                 set_cookie: cookie::set_cookie(&cookie, &format!("{value:016x}"), &attributes),
                 replaced: AtomicBool::new(previous.is_some_and(|p| p.is_replaced(value, &server.state))),
@@ -172,16 +177,24 @@ impl StickyCookie {
     /// What the request's cookie says. Of servers with the same value, one that `takes` accepts is meant.
     pub(crate) fn claim(&self, headers: &HeaderMap, servers: &[Server], takes: impl Fn(&Server) -> bool) -> Claim {
         let Some(text) = cookie::find(headers, self.name.as_bytes()) else { return Claim::Absent };
+        // Nearly always it is a value of today.
+        if let Ok(text) = <[u8; 16]>::try_from(text)
+            && let Some(index) = self.entries.iter().position(|entry| entry.text == text)
+            && let (Some(entry), Some(server)) = (self.entries.get(index), servers.get(index))
+            && takes(server)
+        {
+            return Claim::Server { index, legacy: false, replaced: entry.replaced.load(Ordering::Relaxed) };
+        }
         let number = hash::parse_hex(text);
         let mut claim = None;
         for (index, (entry, server)) in self.entries.iter().zip(servers).enumerate() {
-            let current = number.is_some_and(|n| n.is(entry.value, 16));
-            let legacy = !current
-                && (text == server.url.as_bytes()
-                    || number.is_some_and(|n| entry.legacy.iter().any(|old| n.is(*old, hash::digits(*old)))));
-            if !current && !legacy {
-                continue;
-            }
+            let legacy = match number {
+                Some(number) if number == Hex::padded(entry.value) => false,
+                Some(number) if entry.legacy.contains(&number) => true,
+                // A URL is no number.
+                None if text == server.url.as_bytes() => true,
+                _ => continue,
+            };
             let this = Claim::Server { index, legacy, replaced: entry.replaced.load(Ordering::Relaxed) };
             if takes(server) {
                 return this;
@@ -189,7 +202,7 @@ impl StickyCookie {
             claim.get_or_insert(this);
         }
         claim.unwrap_or_else(|| match number {
-            Some(n) if self.departed.iter().any(|value| n.is(*value, 16)) => Claim::Departed,
+            Some(n) if self.departed.iter().any(|value| n == Hex::padded(*value)) => Claim::Departed,
             _ => Claim::Unknown,
         })
     }

@@ -78,13 +78,14 @@ impl Balancer {
                 })
                 .min_by_key(|(.., deadline)| *deadline)?;
             // A server that was away has an old deadline; it re-joins now and makes up for nothing.
-            let from = deadline.max(clock.load(Ordering::Relaxed));
+            let now = clock.load(Ordering::Relaxed);
+            let from = deadline.max(now);
             // Deadlines only grow, so one that has not changed since it was read is still the earliest.
             let swap =
                 cell.compare_exchange_weak(deadline, from.saturating_add(stride), Ordering::Relaxed, Ordering::Relaxed);
             if swap.is_ok() {
                 // A second attempt leaves out servers whose turn it is; time goes on without it.
-                if tried.is_empty() {
+                if tried.is_empty() && now < deadline {
                     clock.fetch_max(deadline, Ordering::Relaxed);
                 }
                 return Some(index);

@@ -2,6 +2,7 @@
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use memchr::memchr;
 use seaway_config::model::{Name, StickyCookie as Options};
 
 use super::hash;
@@ -67,14 +68,22 @@ pub(super) fn set_cookie(name: &str, value: &str, attributes: &str) -> HeaderVal
     HeaderValue::try_from(format!("{name}={value}{attributes}")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// The value of the first cookie of that name, over all `Cookie` headers.
+/// The value of the first cookie of that name, over all `Cookie` headers. Names of ours have no blank and no `=`.
 pub(super) fn find<'h>(headers: &'h HeaderMap, name: &[u8]) -> Option<&'h [u8]> {
-    headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';')).find_map(|pair| {
-        let pair = pair.trim_ascii();
-        let at = pair.iter().position(|byte| *byte == b'=')?;
-        let (found, value) = pair.split_at_checked(at)?;
-        (found.trim_ascii_end() == name).then(|| value.get(1..).unwrap_or_default().trim_ascii_start())
-    })
+    headers.get_all(COOKIE).iter().find_map(|header| find_in(header.as_bytes(), name))
+}
+
+fn find_in<'h>(mut rest: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
+    loop {
+        rest = rest.trim_ascii_start();
+        let end = |text: &[u8]| memchr(b';', text);
+        if let Some(after) = rest.strip_prefix(name)
+            && let Some(value) = after.trim_ascii_start().strip_prefix(b"=")
+        {
+            return Some(value.get(..end(value).unwrap_or(value.len())).unwrap_or_default().trim_ascii());
+        }
+        rest = rest.get(end(rest)? + 1..).unwrap_or_default();
+    }
 }
 
 fn is_path(c: &char) -> bool {

@@ -11,9 +11,14 @@ pub(super) struct Hex {
 }
 
 impl Hex {
-    /// Whether the text is this number, written with that many digits.
-    pub(super) fn is(self, number: u64, digits: usize) -> bool {
-        self == Self { number, digits }
+    /// A number in sixteen digits.
+    pub(super) fn padded(number: u64) -> Self {
+        Self { number, digits: 16 }
+    }
+
+    /// A number in as many digits as it needs.
+    pub(super) fn unpadded(number: u64) -> Self {
+        Self { number, digits: number.checked_ilog2().map_or(1, |log| log as usize / 4 + 1) }
     }
 }
 
@@ -33,9 +38,10 @@ pub(super) fn parse_hex(text: &[u8]) -> Option<Hex> {
     Some(Hex { number, digits: text.len() })
 }
 
-/// Digits of a number without padding.
-pub(super) fn digits(number: u64) -> usize {
-    number.checked_ilog2().map_or(1, |log| log as usize / 4 + 1)
+/// Sixteen hexadecimal digits.
+pub(super) fn padded(number: u64) -> [u8; 16] {
+    let digits = format!("{number:016x}");
+    digits.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 /// The first 64 bits of SHA-256.

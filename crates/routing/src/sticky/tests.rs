@@ -53,10 +53,11 @@ fn values_as_traefik_has_and_had_them() {
         assert_eq!(format!("{:x}", hash::fnv1(key.as_bytes())), fnv);
         assert_eq!(format!("{:x}", hash::fnv1(fnv.as_bytes())), twice);
     }
-    assert_eq!(hash::digits(0), 1);
-    assert_eq!(hash::digits(0xf), 1);
-    assert_eq!(hash::digits(0x10), 2);
-    assert_eq!(hash::digits(u64::MAX), 16);
+    for number in [0, 0xf, 0x10, u64::MAX] {
+        assert_eq!(hash::parse_hex(format!("{number:x}").as_bytes()), Some(hash::Hex::unpadded(number)));
+        assert_eq!(hash::parse_hex(format!("{number:016x}").as_bytes()), Some(hash::Hex::padded(number)));
+    }
+    assert_ne!(hash::Hex::unpadded(0x10), hash::Hex::padded(0x10));
 }
 
 #[test]
@@ -336,4 +337,21 @@ fn words_for_logs() {
     let reasons: Vec<_> = reasons.into_iter().filter_map(|why| M(why).reason()).collect();
     assert_eq!(reasons, ["draining", "down", "gone", "refused", "replaced"]);
     assert_eq!(Hit.reason(), None);
+}
+
+/// The same, step by step: pairs between `;`, each cut at its first `=`, blanks around both halves.
+fn find_by_steps<'h>(header: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
+    header.split(|byte| *byte == b';').find_map(|pair| {
+        let at = pair.iter().position(|byte| *byte == b'=')?;
+        (pair[..at].trim_ascii() == name).then(|| pair[at + 1..].trim_ascii())
+    })
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_cookie_is_found_wherever_it_stands(text in "[nN=; \tx]{0,24}") {
+        let headers = cookie(&text);
+        proptest::prop_assert_eq!(text::find(&headers, b"n"), find_by_steps(text.as_bytes(), b"n"), "{:?}", text);
+        proptest::prop_assert_eq!(text::find(&headers, b"nx"), find_by_steps(text.as_bytes(), b"nx"), "{:?}", text);
+    }
 }
