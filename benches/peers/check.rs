@@ -23,6 +23,20 @@ pub(crate) fn check(peer: Peer, at: SocketAddr, workload: &Workload) -> Result<V
     check.all().map_err(|why| Failure::new(format!("answers wrongly: {why}")))
 }
 
+/// Checks that somebody who counts requests says so at `/metrics`.
+///
+/// # Errors
+/// It says nothing of the kind.
+pub(crate) fn counts(at: SocketAddr) -> Result<(), Failure> {
+    let request = request("GET", "localhost", "/metrics", "Connection: close\r\n");
+    let said = Client::connect(at).and_then(|client| client.everything(request.as_bytes()));
+    match said.map(|said| String::from_utf8_lossy(&said).contains("requests_total")) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::new("has metrics on, and /metrics names no requests_total")),
+        Err(error) => Err(Failure::new(format!("has metrics on, and /metrics does not answer: {error}"))),
+    }
+}
+
 /// It answers at all; what it says does not matter yet.
 pub(crate) fn answers(at: SocketAddr, workload: &Workload) -> bool {
     let once = |path: &str| {

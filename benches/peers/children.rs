@@ -2,7 +2,7 @@
 //! kernel) if this program is killed.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -75,7 +75,8 @@ impl Child {
     /// It could not be started.
     pub(crate) fn start(name: &str, mut command: Command, log: &Path, pipes: bool) -> Result<Self, Failure> {
         let failed = |e: std::io::Error| Failure::new(format!("{name} could not be started: {e}"));
-        let file = File::create(log).map_err(failed)?;
+        // What is at its end stays at its end when the file is made shorter.
+        let file = OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
         if pipes {
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
         } else {

@@ -90,6 +90,14 @@ impl Client {
         Ok(answer)
     }
 
+    /// Sends a request as it is and reads all that comes, however it is framed.
+    pub(crate) fn everything(mut self, request: &[u8]) -> io::Result<Vec<u8>> {
+        self.stream.write_all(request)?;
+        let mut read = Vec::new();
+        self.stream.read_to_end(&mut read)?;
+        Ok(read)
+    }
+
     /// The other side has closed the connection.
     pub(crate) fn is_over(&mut self) -> bool {
         match self.stream.read(&mut [0]) {

@@ -12,13 +12,15 @@ use super::children::{self, Failure};
 use super::client::request;
 use super::figures::Figure;
 use super::options::Options;
-use super::peers::{Peer, Setup};
+use super::peers::{Log, Peer, Setup};
 use super::stage::{Absent, Entrant, Proxy, Stage};
 use super::workloads::{Kind, Workload};
 use super::wrk::{self, Shape};
 
 /// The share of nginx's rate at which latency is measured.
 pub(crate) const SHARE: f64 = 0.7;
+/// The least that a line of an access log can be.
+const LINE: u64 = 50;
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// One turn of one proxy under as much load as it takes.
@@ -285,6 +287,12 @@ impl Turns<'_> {
         };
         let proxy = self.proxy(entrant)?;
         let after = proxy.usage();
+        if workload.setup.log != Log::Off && entrant.peer.speaks_http() {
+            let written = proxy.take_log();
+            if written < requests * LINE {
+                return Err(Failure::new(format!("wrote {written} bytes of access log for {requests} requests")));
+            }
+        }
         let spent = after.since(&before);
         Ok(Reading {
             micros: micros_each(spent, requests),

@@ -51,6 +51,8 @@ pub(crate) struct Proxy {
     /// Resident memory in KiB before any load.
     pub(crate) idle: u64,
     pub(crate) notes: Vec<&'static str>,
+    /// Where it may write lines about requests.
+    logs: Vec<PathBuf>,
     child: Child,
     _engine: Option<FakeEngine>,
 }
@@ -117,6 +119,7 @@ impl Stage {
             }
             pause(Duration::from_millis(20));
         }
+        let idle = Usage::of(child.pid()).memory;
         // Whoever discovers servers may find them one after the other.
         let settled = Instant::now() + Duration::from_secs(10);
         let cookies = loop {
@@ -129,9 +132,13 @@ impl Stage {
                 }
             }
         };
+        // The others count always, or say it elsewhere.
+        if plan.arguments.iter().any(|argument| argument.starts_with("--metrics.prometheus")) {
+            check::counts(spare)?;
+        }
         child.must_run()?;
-        let idle = Usage::of(child.pid()).memory;
-        Ok(Proxy { port: listen.port(), cookies, idle, notes: plan.notes, child, _engine: engine })
+        let logs = ["access.log", "output.log"].map(|name| dir.join(name)).into();
+        Ok(Proxy { port: listen.port(), cookies, idle, notes: plan.notes, logs, child, _engine: engine })
     }
 
     fn run(
@@ -183,6 +190,16 @@ impl Proxy {
     /// What it has used so far.
     pub(crate) fn usage(&self) -> Usage {
         Usage::of(self.child.pid())
+    }
+
+    /// How much it has written about requests since this was asked last. It is removed: a minute of it is a gigabyte.
+    pub(crate) fn take_log(&self) -> u64 {
+        let take = |path: &PathBuf| {
+            let file = std::fs::OpenOptions::new().write(true).open(path).ok()?;
+            let length = file.metadata().ok()?.len();
+            file.set_len(0).ok().map(|()| length)
+        };
+        self.logs.iter().filter_map(take).sum()
     }
 
     /// Fails if it no longer runs.

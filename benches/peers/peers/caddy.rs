@@ -28,6 +28,7 @@ pub(super) fn plan(site: &Site<'_>, setup: &Setup) -> Planned {
     })
 }
 
+/// One site for every host: a site of that name would log only requests whose `Host` has a port.
 fn config(site: &Site<'_>, setup: &Setup) -> String {
     let metrics = if setup.metrics { "\t\tmetrics\n" } else { "" };
     let log = match setup.log {
@@ -42,25 +43,20 @@ fn config(site: &Site<'_>, setup: &Setup) -> String {
     let port = site.listen.port();
     let work = if setup.middlewares {
         format!(
-            "\troute {{
-\t\turi strip_prefix {PREFIX}
-\t\trewrite * /v1{{uri}}
-\t\turi path_regexp ^/v1/(.*) /$1
-\t\trequest_header {} {}
-\t\theader {} {}
-\t\timport servers
-\t}}
+            "\t\troute {{
+\t\t\turi strip_prefix {PREFIX}
+\t\t\trewrite * /v1{{uri}}
+\t\t\turi path_regexp ^/v1/(.*) /$1
+\t\t\trequest_header {} {}
+\t\t\theader {} {}
+\t\t\timport servers
+\t\t}}
 ",
             REQUEST_HEADER.0, REQUEST_HEADER.1, RESPONSE_HEADER.0, RESPONSE_HEADER.1
         )
     } else {
-        "\timport servers\n".to_owned()
+        "\t\timport servers\n".to_owned()
     };
-    let sites: String = setup
-        .hosts()
-        .iter()
-        .map(|host| format!("http://{host}:{port} {{\n\tbind 127.0.0.1\n\timport site\n}}\n"))
-        .collect();
     format!(
         "# {listen}
 {{
@@ -85,13 +81,17 @@ fn config(site: &Site<'_>, setup: &Setup) -> String {
 \t\t}}
 \t}}
 }}
-(site) {{
-{log}{work}}}
 http://:{port} {{
 \tbind 127.0.0.1
-\trespond 404
+{log}\t@bench host {host}
+\thandle @bench {{
+{work}\t}}
+\thandle {{
+\t\trespond 404
+\t}}
 }}
-{sites}",
+",
+        host = setup.host(0),
         listen = site.listen,
     )
 }
