@@ -1,4 +1,4 @@
-//! A client's socket, with the time limits that hyper does not have.
+//! A client's socket, with its time limits.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -43,7 +43,7 @@ pub(crate) enum Doing {
     Tunnel,
 }
 
-/// One client connection: its socket and what it is doing; shared by hyper, its exchanges and the worker's sweeper.
+/// One client connection: its socket and what it is doing; shared by whoever reads requests from it, its exchanges and the worker's sweeper.
 ///
 /// No request reads a clock for the sake of limits: what begins is only marked, the sweeper puts down the time when it
 /// comes by, and a limit runs from there. So none is shorter than it was set, and none longer than by two looks.
@@ -55,7 +55,7 @@ pub(crate) struct ClientState {
     doing: Cell<Doing>,
     /// Request bodies that are being read, by an exchange or by what one left behind.
     open_bodies: Cell<u32>,
-    /// Everything that hyper had for the client was handed to the kernel, as far as the last flush knows.
+    /// Everything that there was for the client was handed to the kernel, as far as the last flush knows.
     flushed: Cell<bool>,
     /// A request has come.
     used: Cell<bool>,
@@ -337,11 +337,11 @@ impl AsyncWrite for ClientIo {
         true
     }
 
-    /// hyper flushes when it has written all that it had.
+    /// Comes when all of a response is written.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = &self.state;
         if state.doing.get() != Doing::Exchange && !state.flushed.replace(true) && state.is_over() {
-            // The read that would tell hyper of the end was polled before this flush, and is not polled by itself.
+            // The read that would tell of the end may have been polled before this flush, and is not polled by itself.
             cx.waker().wake_by_ref();
         }
         Pin::new(&mut *state.stream.borrow_mut()).poll_flush(cx)
@@ -463,7 +463,7 @@ mod tests {
         state.leave();
         assert!(state.is_over() && state.unused_since(Millis(2000)).is_none());
         peer.try_write(b"GET").unwrap();
-        state.stream.borrow().readable().await.unwrap();
+        poll_fn(|cx| state.stream.borrow().poll_read_ready(cx)).await.unwrap();
         let mut io = ClientIo::new(Rc::clone(&state));
         let mut room = [0; 8];
         tokio::io::AsyncReadExt::read(&mut io, &mut room).await.unwrap();

@@ -39,7 +39,7 @@ pub(crate) struct Connection {
     pub(crate) client: Rc<ClientState>,
     /// Its place among the connections that are counted as open.
     pub(crate) open: Option<OpenConnection>,
-    /// What the connection becomes once hyper has sent its 101.
+    /// What the connection becomes once its 101 is sent.
     pub(crate) tunnel: RefCell<Option<Tunnel>>,
 }
 

@@ -180,7 +180,7 @@ impl Spread {
 fn is_too_many(mine: usize, least: usize, total: usize, workers: usize) -> bool {
     let (all, workers) = (total + 1, workers.max(1));
     let most = all.div_ceil(workers).max(all * 5 / (workers * 4));
-    mine + 1 > most || (least + 1 <= all * 3 / (workers * 4) && mine * workers >= all)
+    mine + 1 > most || (least < all * 3 / (workers * 4) && mine * workers >= all)
 }
 
 impl Open {
