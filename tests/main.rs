@@ -2,9 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod architecture;
-/// The harness of `make bench`, for the tests beside its parts: a bench target has none.
+/// The harness of `make bench`, for the tests beside its parts: a bench target runs none.
 #[path = "../benches/peers/main.rs"]
-#[allow(dead_code, reason = "it is run by its own main function")]
 mod bench_peers;
 mod docker;
 mod metrics;

@@ -6,6 +6,8 @@
 //! 130: it was interrupted.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+// Cargo compiles a bench with cfg(test), and its test functions away; tests/main.rs runs them, and has no use for the rest.
+#![cfg_attr(test, allow(unused_imports, dead_code))]
 
 mod backend;
 mod check;
