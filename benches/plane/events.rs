@@ -127,7 +127,8 @@ async fn settle(published: &Published, generation: u64) {
     tokio::task::yield_now().await;
 }
 
-fn processor_time() -> u64 {
+/// Nanoseconds that this thread has had a processor for.
+pub(crate) fn processor_time() -> u64 {
     // The kernel brings its account up to date when a thread gives way.
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("what the scheduler counts");
