@@ -21,6 +21,8 @@ use super::wrk::{self, Shape};
 pub(crate) const SHARE: f64 = 0.7;
 /// The least that a line of an access log can be.
 const LINE: u64 = 50;
+/// How long after the last request was due its answer may come.
+const BACKLOG: Duration = Duration::from_millis(250);
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// One turn of one proxy under as much load as it takes.
@@ -314,8 +316,9 @@ impl Turns<'_> {
         let before = proxy.usage();
         let outcome = self.drive(port, Load::Schedule { rate, requests }, WARM_UP)?;
         let spent = self.proxy(entrant)?.usage().since(&before);
-        // Of what is sent in the last moments a little may still be under way.
-        let kept_up = outcome.failed == 0;
+        // Nothing is lost, and no queue has grown that is still being worked off long after the last request was due.
+        let late = Duration::try_from_secs_f64(outcome.seconds).unwrap_or(Duration::MAX);
+        let kept_up = outcome.failed == 0 && late < WARM_UP + self.time + BACKLOG;
         Ok(Paced { micros: micros_each(spent, outcome.answered), outcome, kept_up })
     }
 
