@@ -13,6 +13,7 @@ use seaway_routing::Millis;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::downstream::Socket;
 use crate::listener::ClientTimes;
 
 /// How much is read from a client that is being left.
@@ -287,6 +288,18 @@ impl ClientIo {
     /// For a connection that was just accepted.
     pub(crate) fn new(state: Rc<ClientState>) -> Self {
         Self { state }
+    }
+}
+
+impl Socket for ClientIo {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let state = &self.state;
+        let polled = state.stream.borrow().poll_read_ready(cx);
+        if polled.is_pending() && !state.expired.get() && !state.is_over() {
+            state.register(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 }
 

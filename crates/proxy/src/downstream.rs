@@ -24,6 +24,12 @@ pub(crate) use wire::{Body, Wire};
 /// So much of a response is gathered before it is sent.
 const GATHER: usize = 16 * 1024;
 
+/// A client's socket.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {
+    /// Ready when there is something to read, an end or an error. It costs less than to try.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
 /// Who serves the requests of a connection.
 pub(crate) trait Exchanges<I> {
     /// The body of a response.
@@ -55,7 +61,7 @@ pub(crate) enum End {
 /// Serves the requests of a connection, one after another.
 pub(crate) async fn serve<I, X>(wire: &Rc<Wire<I>>, exchanges: &X) -> End
 where
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: Socket,
     X: Exchanges<I>,
 {
     loop {
@@ -128,7 +134,7 @@ struct Sending<B> {
 impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
     fn begin<I>(wire: &Wire<I>, asked: Asked, reply: Reply<B>) -> Self
     where
-        I: AsyncRead + AsyncWrite + Unpin,
+        I: Socket,
     {
         let ended = reply.body.is_end_stream();
         let size = if ended { Some(0) } else { reply.body.size_hint().exact() };
@@ -141,7 +147,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
 
     fn poll<I>(&mut self, cx: &mut Context<'_>, wire: &Wire<I>) -> Poll<Sent>
     where
-        I: AsyncRead + AsyncWrite + Unpin,
+        I: Socket,
     {
         loop {
             let waits = self.gather(cx, wire).is_pending();
@@ -166,7 +172,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
     /// Takes what there is of the body, up to a bound. Pending when there is less.
     fn gather<I>(&mut self, cx: &mut Context<'_>, wire: &Wire<I>) -> Poll<()>
     where
-        I: AsyncRead + AsyncWrite + Unpin,
+        I: Socket,
     {
         while let Some(body) = &mut self.body
             && !wire.with_out(|out| out.is_full(GATHER))
@@ -185,7 +191,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
 
     fn put<I>(&mut self, wire: &Wire<I>, frame: Frame<Bytes>, last: bool)
     where
-        I: AsyncRead + AsyncWrite + Unpin,
+        I: Socket,
     {
         let mut data = match frame.into_data() {
             Ok(data) => data,
@@ -212,7 +218,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
 
     fn end<I>(&mut self, wire: &Wire<I>, trailers: Option<Frame<Bytes>>)
     where
-        I: AsyncRead + AsyncWrite + Unpin,
+        I: Socket,
     {
         self.body = None;
         match &self.framing {

@@ -79,6 +79,8 @@ pub(crate) struct Trail {
     method: Method,
     version: Version,
     target: Option<PathAndQuery>,
+    /// What stands in its place.
+    no_target: &'static str,
     host: Option<HeaderValue>,
     forwarded_for: Option<HeaderValue>,
     names: Option<Box<OwnedNames>>,
@@ -113,6 +115,7 @@ impl Trail {
             method: method.clone(),
             version,
             target: uri.path_and_query().cloned(),
+            no_target: "/",
             host: headers.get(HOST).cloned(),
             forwarded_for: None,
             names: None,
@@ -141,6 +144,7 @@ impl Trail {
         let unread = Uri::default();
         Self {
             target: target.and_then(Uri::path_and_query).cloned(),
+            no_target: UNREAD,
             ..Self::begin(&method, target.unwrap_or(&unread), version, &HeaderMap::new())
         }
     }
@@ -201,7 +205,7 @@ impl Trail {
                 status: self.status.unwrap_or_else(|| ProxyError::ClientGone.status()).as_u16(),
                 method: self.method.as_str(),
                 host: text(self.host.as_ref()).unwrap_or_default(),
-                path_and_query: self.target.as_ref().map_or_else(|| self.no_target(), PathAndQuery::as_str),
+                path_and_query: self.target.as_ref().map_or(self.no_target, PathAndQuery::as_str),
                 protocol: if self.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" },
                 scheme: "http",
                 client_host,
@@ -234,10 +238,6 @@ impl Trail {
                 entry_point,
             });
         });
-    }
-
-    fn no_target(&self) -> &'static str {
-        if self.method.as_str() == UNREAD { UNREAD } else { "/" }
     }
 
     fn names(&self, entry_point: &str) -> Names<'_> {

@@ -118,6 +118,17 @@ impl AsyncWrite for Io {
     }
 }
 
+impl super::Socket for Io {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut socket = self.0.borrow_mut();
+        if socket.input.is_empty() && !socket.ended {
+            socket.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+}
+
 /// A body in frames: `None` in the list is a moment without one.
 #[derive(Default)]
 struct Frames {

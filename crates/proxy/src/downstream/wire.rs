@@ -9,8 +9,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 
+use super::Socket;
 use super::outbox::Outbox;
 use crate::error::ProxyError;
 use crate::http1::chunked::{Chunked, Piece};
@@ -67,7 +68,7 @@ enum Reading {
     Failed(ProxyError),
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
+impl<I: Socket> Wire<I> {
     pub(crate) fn new(io: I, bounds: Bounds) -> Rc<Self> {
         Rc::new(Self {
             inner: RefCell::new(Inner {
@@ -136,6 +137,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
             return Poll::Pending;
         }
         while inner.buffer.len() < AHEAD && !matches!(inner.body, Reading::Failed(_)) {
+            ready!(inner.io.poll_readable(cx));
             match ready!(inner.poll_fill(cx, 1)) {
                 Ok(1..) => {}
                 _ => return Poll::Ready(()),
@@ -193,7 +195,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Inner<I> {
+impl<I: Socket> Inner<I> {
     /// Reads what is there, into at least so much room.
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         let len = self.buffer.len();
@@ -316,7 +318,7 @@ impl<I> fmt::Debug for Wire<I> {
 #[derive(Debug)]
 pub(crate) struct Body<I>(Rc<Wire<I>>);
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Body<I> {
+impl<I: Socket> Body<I> {
     /// The next piece, never empty; `None` at the end.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ProxyError>>> {
         self.0.inner.borrow_mut().poll_data(cx)

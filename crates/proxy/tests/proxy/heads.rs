@@ -2,14 +2,14 @@
 
 use seaway_testkit::upstream::{Behaviour, Upstream};
 
-use crate::harness::{Setup, World, get, until};
+use crate::harness::{Line, Setup, get, until};
 
 /// Sends each over its own connection. The answer's status must be among those, or 0 where the connection is closed
 /// without one.
 async fn refused(cases: &[(&[u16], &[u8])]) {
     let web = Upstream::start("web-1", Behaviour::echo()).await;
     let world = Setup::web(&[&web]).start().await;
-    let mut wrong = Vec::new();
+    let (mut wrong, mut answered) = (Vec::new(), 0);
     for (statuses, bytes) in cases {
         let shown = String::from_utf8_lossy(bytes.get(..bytes.len().min(120)).unwrap()).into_owned();
         let mut client = world.client().await;
@@ -17,6 +17,7 @@ async fn refused(cases: &[(&[u16], &[u8])]) {
         let status = match client.response().await {
             Ok(response) => {
                 assert_eq!(response.field("connection"), Some("close"), "{shown:?}");
+                answered += 1;
                 response.status
             }
             Err(_) => 0,
@@ -27,14 +28,30 @@ async fn refused(cases: &[(&[u16], &[u8])]) {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    nothing_reached(world, &web).await;
+    assert!(web.log().connections.is_empty(), "{:#?}", web.log());
+    let lines = world.finish(answered).await;
+    let named = |l: &Line| l.status() >= 400 && l.text("ServerName").is_empty() && !l.error().is_empty();
+    assert!(lines.iter().all(named), "{lines:#?}");
 }
 
-async fn nothing_reached(world: World, web: &Upstream) {
-    assert!(web.log().connections.is_empty(), "{:#?}", web.log());
-    // hyper answers some by itself; those have no line.
-    let lines = world.finish_at_most(1000, 0).await;
-    assert!(lines.iter().all(|l| l.status() >= 400 && l.text("ServerName").is_empty()), "{lines:#?}");
+#[tokio::test]
+async fn what_could_be_read_of_a_bad_head_is_in_the_log() {
+    let web = Upstream::start("web-1", Behaviour::echo()).await;
+    let world = Setup::web(&[&web]).start().await;
+    let cases = [
+        ("GET /x?y HTTP/1.1\r\nHost : a\r\n\r\n", "GET", "/x?y", "a header line is not valid"),
+        ("GET /x HTTP/1.1\r\nContent-Length: x\r\n\r\n", "GET", "/x", "Content-Length is not a number that can be"),
+        ("PUT /x HTTP/3.0\r\n\r\n", "PUT", "/x", "neither HTTP/1.0 nor HTTP/1.1"),
+        ("PUT /x\0 HTTP/1.1\r\n\r\n", "PUT", "-", "the request target is not valid"),
+        ("\x16\x03\x01", "-", "-", "no request line"),
+    ];
+    for (sent, ..) in cases {
+        assert_eq!(world.exchange(sent).await.status, 400, "{sent:?}");
+    }
+    for (line, (sent, method, path, error)) in world.finish(cases.len()).await.iter().zip(cases) {
+        let logged = (line.text("RequestMethod"), line.text("RequestPath"), line.error());
+        assert_eq!((logged, line.status()), ((method, path, error), 400), "{sent:?}");
+    }
 }
 
 #[tokio::test]
