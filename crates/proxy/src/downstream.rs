@@ -65,42 +65,52 @@ where
     X: Exchanges<I>,
 {
     loop {
-        let next = poll_fn(|cx| match wire.poll_next(cx) {
-            Poll::Pending if exchanges.is_resting() => Poll::Ready(None),
-            next => next.map(Some),
-        });
-        let (asked, reply) = match next.await {
+        // What is large is put where it stays, and not handed from one to the next.
+        let mut next = None;
+        poll_fn(|cx| match wire.poll_next(cx) {
+            Poll::Pending if exchanges.is_resting() => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(ready) => {
+                next = Some(ready);
+                Poll::Ready(())
+            }
+        })
+        .await;
+        let mut reply = None;
+        let asked = match next {
             None => return End::Rests,
             Some(Next::Gone) => return End::Closed,
             Some(Next::Bad(bad)) => {
-                let asked = Asked { head_only: false, version: bad.version, keep_alive: false, takes_trailers: false };
-                (asked, exchanges.refuse(*bad))
+                let version = bad.version;
+                reply = Some(exchanges.refuse(*bad));
+                Asked { head_only: false, version, keep_alive: false, takes_trailers: false }
             }
             Some(Next::Request(head)) => {
                 let asked = Asked::by(&head);
                 let body = wire.body(head.framing, head.expects_continue);
-                // In its place from the start: it is large.
                 let mut exchange = pin!(exchanges.serve(head, body));
-                let answered = poll_fn(|cx| {
+                poll_fn(|cx| {
                     // Who left just before the answer came is gone all the same.
                     let reads = wire.is_read();
                     if wire.poll_gone(cx).is_ready() {
-                        return Poll::Ready(Err(ClientLeft));
+                        return Poll::Ready(());
                     }
                     match exchange.as_mut().poll(cx) {
+                        Poll::Ready(answer) => {
+                            reply = answer.ok();
+                            Poll::Ready(())
+                        }
                         // The body may just have come to its end, and then it is here that the client is looked after.
-                        Poll::Pending if reads => wire.poll_gone(cx).map(|()| Err(ClientLeft)),
-                        answer => answer,
+                        Poll::Pending if reads => wire.poll_gone(cx),
+                        Poll::Pending => Poll::Pending,
                     }
-                });
-                match answered.await {
-                    Ok(reply) => (asked, reply),
-                    Err(ClientLeft) => return End::Closed,
-                }
+                })
+                .await;
+                asked
             }
         };
-        let switches = reply.status == StatusCode::SWITCHING_PROTOCOLS;
-        let mut sending = Sending::begin(wire, asked, reply);
+        let switches = reply.as_ref().is_some_and(|reply| reply.status == StatusCode::SWITCHING_PROTOCOLS);
+        let Some(mut sending) = Sending::begin(wire, asked, &mut reply) else { return End::Closed };
         let sent = poll_fn(|cx| sending.poll(cx, wire)).await;
         if switches && sent != Sent::Cut {
             return End::Switched(wire.take_rest());
@@ -124,25 +134,28 @@ enum Sent {
 }
 
 /// A response on its way out.
-struct Sending<B> {
-    /// What is still to be asked for more.
-    body: Option<B>,
+struct Sending<'a, B> {
+    /// None when its body has ended.
+    reply: &'a mut Option<Reply<B>>,
     framing: Framing,
     sent: Sent,
 }
 
-impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
-    fn begin<I>(wire: &Wire<I>, asked: Asked, reply: Reply<B>) -> Self
+impl<'a, B: http_body::Body<Data = Bytes> + Unpin> Sending<'a, B> {
+    /// None where there is nothing to send: the client has left.
+    fn begin<I>(wire: &Wire<I>, asked: Asked, slot: &'a mut Option<Reply<B>>) -> Option<Self>
     where
         I: Socket,
     {
+        let reply = slot.as_mut()?;
         let ended = reply.body.is_end_stream();
         let size = if ended { Some(0) } else { reply.body.size_hint().exact() };
-        let Written { framing, keep_alive } = wire.respond(asked, &reply, size);
-        spares::keep_map(reply.headers);
-        let sent = if keep_alive { Sent::Whole } else { Sent::Last };
-        let body = (framing != Framing::None && !ended).then_some(reply.body);
-        Self { body, framing, sent }
+        let Written { framing, keep_alive } = wire.respond(asked, reply, size);
+        spares::keep_map(std::mem::take(&mut reply.headers));
+        if framing == Framing::None || ended {
+            *slot = None;
+        }
+        Some(Self { reply: slot, framing, sent: if keep_alive { Sent::Whole } else { Sent::Last } })
     }
 
     fn poll<I>(&mut self, cx: &mut Context<'_>, wire: &Wire<I>) -> Poll<Sent>
@@ -156,12 +169,12 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
                 Poll::Ready(Ok(())) => false,
                 Poll::Pending => true,
             };
-            if self.body.is_none() && !blocked {
+            if self.reply.is_none() && !blocked {
                 return wire.poll_flush(cx).map(|flushed| if flushed.is_ok() { self.sent } else { Sent::Cut });
             }
             if waits || blocked {
                 // A client that leaves now does not see the end.
-                return match self.body {
+                return match self.reply {
                     Some(_) => wire.poll_gone(cx).map(|()| Sent::Cut),
                     None => Poll::Pending,
                 };
@@ -174,7 +187,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
     where
         I: Socket,
     {
-        while let Some(body) = &mut self.body
+        while let Some(Reply { body, .. }) = self.reply
             && !wire.with_out(|out| out.is_full(GATHER))
         {
             let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else { return Poll::Pending };
@@ -183,7 +196,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
                 Some(Ok(frame)) => self.put(wire, frame, last),
                 None => self.end(wire, None),
                 // The client must see that it is not whole: no end of chunks, or too few bytes.
-                Some(Err(_)) => (self.body, self.sent) = (None, Sent::Cut),
+                Some(Err(_)) => (*self.reply, self.sent) = (None, Sent::Cut),
             }
         }
         Poll::Ready(())
@@ -220,7 +233,7 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> Sending<B> {
     where
         I: Socket,
     {
-        self.body = None;
+        *self.reply = None;
         match &self.framing {
             Framing::Length(1..) => self.sent = Sent::Cut,
             Framing::Chunked(announced) => {
