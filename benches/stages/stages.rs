@@ -141,10 +141,10 @@ fn rewrite_plain(mode: Mode) -> f64 {
     each(
         mode,
         TIMES,
-        |_| heads.judged(),
-        |mut head| {
-            forwarding.finish(&mut head.headers);
-            head
+        |_| (heads.judged(), Vec::with_capacity(64)),
+        |(head, mut out)| {
+            forwarding.write_list(head.headers.get("x-forwarded-for"), &mut out);
+            (head, out)
         },
     )
 }

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TRANSFER_ENCODING};
-use seaway_head::{RequestHead, upgrade};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use seaway_head::{Forwarding, RequestHead, upgrade};
 use seaway_routing::balancer::{Pick, Tried, Want};
 use seaway_routing::state::flag;
 use seaway_routing::{Moved, Server, Service, Verdict};
@@ -26,6 +26,8 @@ use crate::worker::Snapshot;
 
 /// How long a service is remembered to have had a ready server: requests wait for it to come back.
 const REMEMBERED: Duration = Duration::from_secs(60);
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Rest after each failed connection before the same servers are tried again.
 const REST: Duration = Duration::from_millis(10);
@@ -91,9 +93,6 @@ pub(crate) async fn forward(
 ) -> Result<Forwarded, Failed> {
     let worker = &connection.worker;
     worker.budget.borrow_mut().request(worker.clock.at(flight.trail.began()));
-    if outgoing.head.append_forwarded_for {
-        connection.forwarding.finish(&mut outgoing.head.headers);
-    }
     let mut snapshot = Rc::clone(routed);
     let mut place = service;
     let mut tried = Tried::default();
@@ -211,7 +210,7 @@ async fn send(
             Err(error) => return Attempt::NotConnected(error),
         },
     };
-    lease.begin(|out| outgoing.encode(service, server, out), body, outgoing.is_chunked());
+    lease.begin(|out| outgoing.encode(&connection.forwarding, service, server, out), body, outgoing.is_chunked());
     let (mut headers, mut interim) = (spares::map(), 0);
     let method = &outgoing.head.method;
     let answer = poll_fn(|cx| lease.poll_head(cx, method, &mut headers, &mut interim));
@@ -362,8 +361,8 @@ impl Outgoing {
     }
 
     /// The head as the server gets it: written anew from the judged one.
-    fn encode(&self, service: &Service, server: &Server, out: &mut Vec<u8>) {
-        let RequestHead { method, target, headers, .. } = &self.head;
+    fn encode(&self, forwarding: &Forwarding, service: &Service, server: &Server, out: &mut Vec<u8>) {
+        let RequestHead { method, target, headers, append_forwarded_for, .. } = &self.head;
         let target = target.as_path_and_query().as_str();
         out.reserve(64 + target.len() + headers.len() * 48);
         out.extend_from_slice(method.as_str().as_bytes());
@@ -378,16 +377,30 @@ impl Outgoing {
         out.extend_from_slice(b"\r\n");
         // A length that nothing follows is only said where one is expected.
         let has_length = if self.source.is_some() { !self.is_chunked() } else { !method.is_safe() };
+        let mut list = None;
         for (name, value) in headers {
             match *name {
                 HOST | EXPECT | TRANSFER_ENCODING => continue,
                 CONTENT_LENGTH if !has_length => continue,
+                _ if *append_forwarded_for && *name == X_FORWARDED_FOR => {
+                    list = Some(value);
+                    continue;
+                }
                 _ => {}
             }
             out.extend_from_slice(name.as_str().as_bytes());
             out.extend_from_slice(b": ");
             out.extend_from_slice(value.as_bytes());
             out.extend_from_slice(b"\r\n");
+        }
+        if *append_forwarded_for {
+            let start = out.len();
+            out.extend_from_slice(b"x-forwarded-for: ");
+            if forwarding.write_list(list, out) {
+                out.extend_from_slice(b"\r\n");
+            } else {
+                out.truncate(start);
+            }
         }
         if self.is_chunked() {
             out.extend_from_slice(b"transfer-encoding: chunked\r\n");
