@@ -229,7 +229,9 @@ impl<I: Socket> Inner<I> {
             let room = match &self.body {
                 Reading::Ended => return Poll::Ready(None),
                 Reading::Failed(error) => return Poll::Ready(Some(Err(*error))),
-                Reading::Length(left) => usize::try_from(*left).unwrap_or(AHEAD).min(AHEAD),
+                // With room to spare: a read that does not fill it says that there is no more for now, one that does
+                // would be followed by one in vain.
+                Reading::Length(left) => usize::try_from(*left).unwrap_or(AHEAD).min(AHEAD) + ROOM,
                 Reading::Chunked(..) => spares::READ / 2,
             };
             if std::mem::take(&mut self.owes_continue) {

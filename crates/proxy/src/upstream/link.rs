@@ -30,6 +30,8 @@ pub(crate) type Scratch = Rc<RefCell<BytesMut>>;
 const SCRATCH: (usize, usize) = (64 * 1024, 20 * 1024);
 /// Pieces of a request body up to this size are copied behind the head, so that both take one system call.
 const SMALL: usize = 8 * 1024;
+/// What has come of a body is gathered up to here before it is written.
+const GATHERED: usize = 32 * 1024;
 /// A write buffer that has grown beyond this is not kept.
 const KEPT: usize = 16 * 1024;
 /// Most interim responses (1xx) before the real one.
@@ -405,7 +407,7 @@ impl Sending {
 
     /// Takes what the body has, as long as it is little; false when there is nothing to write before more comes.
     fn gather(&mut self, cx: &mut Context<'_>) -> Result<bool, ClientFault> {
-        while self.piece.is_empty() && self.tail.is_empty() && self.out.len() - self.at < SMALL {
+        while self.piece.is_empty() && self.tail.is_empty() && self.out.len() - self.at < GATHERED {
             let Some(body) = &mut self.body else { break };
             match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Pending => return Ok(self.has_bytes()),
