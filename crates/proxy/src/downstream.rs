@@ -30,10 +30,19 @@ pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
+/// The body of a response.
+pub(crate) trait ReplyBody: http_body::Body<Data = Bytes> + Unpin {
+    /// What goes on besides while the client takes nothing of it: a client may want to send all of its request first.
+    /// An error cuts the response.
+    fn poll_aside(&mut self, _cx: &mut Context<'_>) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
 /// Who serves the requests of a connection.
 pub(crate) trait Exchanges<I> {
     /// The body of a response.
-    type Body: http_body::Body<Data = Bytes> + Unpin;
+    type Body: ReplyBody;
 
     /// Serves one request. The exchange begins with the call; it is dropped when the client leaves.
     fn serve(&self, head: Head, body: Option<Body<I>>) -> impl Future<Output = Result<Reply<Self::Body>, ClientLeft>>;
@@ -141,7 +150,7 @@ struct Sending<'a, B> {
     sent: Sent,
 }
 
-impl<'a, B: http_body::Body<Data = Bytes> + Unpin> Sending<'a, B> {
+impl<'a, B: ReplyBody> Sending<'a, B> {
     /// None where there is nothing to send: the client has left.
     fn begin<I>(wire: &Wire<I>, asked: Asked, slot: &'a mut Option<Reply<B>>) -> Option<Self>
     where
@@ -171,6 +180,12 @@ impl<'a, B: http_body::Body<Data = Bytes> + Unpin> Sending<'a, B> {
             };
             if self.reply.is_none() && !blocked {
                 return wire.poll_flush(cx).map(|flushed| if flushed.is_ok() { self.sent } else { Sent::Cut });
+            }
+            if blocked
+                && let Some(Reply { body, .. }) = self.reply
+                && body.poll_aside(cx).is_err()
+            {
+                return Poll::Ready(Sent::Cut);
             }
             if waits || blocked {
                 // A client that leaves now does not see the end.

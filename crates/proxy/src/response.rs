@@ -13,6 +13,8 @@ use seaway_routing::ServerState;
 
 use crate::body::Source;
 use crate::connection::Connection;
+use crate::downstream::ReplyBody;
+use crate::error::ProxyError;
 use crate::record::{ServerPlace, Trail};
 use crate::upstream::link::{Cut, Lease};
 
@@ -70,6 +72,11 @@ impl Flight {
     /// Part of the request's body is still to come, or was never read.
     pub(crate) fn has_unread_body(&self) -> bool {
         self.source.as_ref().is_some_and(|source| !source.has_ended())
+    }
+
+    /// What the client did wrong with its body, which it may still be sending while it is answered.
+    fn client_fault(&self) -> Option<&'static str> {
+        self.source.as_ref()?.fault().map(ProxyError::as_str)
     }
 
     /// Trades the table for the one state that a tunnel needs.
@@ -177,8 +184,9 @@ impl Body for ResponseBody {
                     }
                     Some(Err(Cut)) => {
                         // The client must see a broken transfer: its connection is closed without an end mark.
-                        flight.trail.error = Some("response_cut");
-                        flight.trail.lost = true;
+                        let fault = flight.client_fault();
+                        flight.trail.error = Some(fault.unwrap_or("response_cut"));
+                        flight.trail.lost = fault.is_none();
                         *cut = true;
                         // What came before goes out first: with the error hyper would throw it away.
                         cx.waker().wake_by_ref();
@@ -207,6 +215,18 @@ impl Body for ResponseBody {
     }
 }
 
+impl ReplyBody for ResponseBody {
+    fn poll_aside(&mut self, cx: &mut Context<'_>) -> Result<(), Cut> {
+        match self {
+            Self::Upstream { flight: Some(flight), .. } => match &mut flight.lease {
+                Some(lease) => lease.poll_rest_of_request(cx),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Self::Upstream { flight, cut: false } = self
@@ -216,7 +236,7 @@ impl Drop for ResponseBody {
                 // Answers to HEAD, 204 and 304 are never read; they end here.
                 self.finish();
             } else {
-                open.trail.error = Some("client_gone");
+                open.trail.error = Some(open.client_fault().unwrap_or("client_gone"));
             }
         }
     }

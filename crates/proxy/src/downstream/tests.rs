@@ -251,6 +251,7 @@ fn a_client_that_reads_nothing_holds_the_body_back() {
             Poll::Ready(Some(Ok(Frame::data(vec![b'x'; 5000].into()))))
         }
     }
+    impl ReplyBody for Endless {}
     struct Exchange(Rc<Cell<usize>>);
     impl Exchanges<Io> for Exchange {
         type Body = Endless;

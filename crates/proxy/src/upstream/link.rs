@@ -214,6 +214,14 @@ impl Link {
         }
     }
 
+    /// The rest of the request goes on while nobody takes the response. An error is the client's.
+    pub(crate) fn poll_rest_of_request(&mut self, cx: &mut Context<'_>) -> Result<(), Cut> {
+        match self.poll_send(cx) {
+            Poll::Ready(Err(ClientFault)) => Err(Cut),
+            _ => Ok(()),
+        }
+    }
+
     /// How many bytes of the body are still to come, where that is known.
     pub(crate) fn body_left(&self) -> Option<u64> {
         match self.receiving {

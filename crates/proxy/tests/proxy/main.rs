@@ -9,6 +9,7 @@ mod harness;
 
 mod bodies;
 mod drain;
+mod duplex;
 mod errors;
 mod headers;
 mod heads;

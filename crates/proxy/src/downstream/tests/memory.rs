@@ -145,6 +145,8 @@ impl Frames {
     }
 }
 
+impl super::super::ReplyBody for Frames {}
+
 impl http_body::Body for Frames {
     type Data = Bytes;
     type Error = ();
