@@ -158,6 +158,10 @@ impl Link {
                 match response::parse(&mut self.received, method, std::mem::take(headers)) {
                     Ok(Some(head)) if !is_interim(head.status) => {
                         self.expect(&head);
+                        if self.received.is_empty() {
+                            // Even of no length it would keep the buffer that it was a part of.
+                            self.received = Bytes::new();
+                        }
                         return Poll::Ready(Ok(head));
                     }
                     Ok(Some(_)) if *interim < INTERIM => *interim += 1,
@@ -362,6 +366,8 @@ impl Link {
             }
             let stream = Pin::new(&mut self.stream);
             match ready!(self.sending.poll_write(cx, stream)) {
+                // A socket that takes nothing would be asked for ever.
+                Ok(0) => self.failed = true,
                 Ok(written) => {
                     self.written.0 += written as u64;
                     self.sending.advance(written);
@@ -459,10 +465,14 @@ impl Sending {
         }
     }
 
-    /// The buffer, emptied if all of it was written.
+    /// The buffer, without most of what was written.
     fn room(&mut self) -> &mut Vec<u8> {
         if self.at == self.out.len() {
             self.out.clear();
+            self.at = 0;
+        } else if self.at >= SMALL {
+            // A server that never takes all of it would make it grow with the body.
+            self.out.drain(..self.at);
             self.at = 0;
         }
         &mut self.out

@@ -27,10 +27,14 @@ async fn body(link: &mut Link) -> (Vec<u8>, bool) {
 }
 
 async fn pair() -> (Lease, TcpStream) {
+    pair_with(&Scratch::default()).await
+}
+
+async fn pair_with(scratch: &Scratch) -> (Lease, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (peer, _) = listener.accept().await.unwrap();
-    (Link::new(stream, 1, Scratch::default()), peer)
+    (Link::new(stream, 1, Rc::clone(scratch)), peer)
 }
 
 /// A connection with one exchange behind it, and its other end.
@@ -182,4 +186,32 @@ fn sizes_of_chunks() {
         push_hex(&mut out, size);
         assert_eq!(String::from_utf8(out).unwrap(), format!("{size:x}\r\n"));
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_quiet_holds_nothing_of_what_was_read() {
+    for head in ["HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"] {
+        let scratch = Scratch::default();
+        let (mut link, mut peer) = pair_with(&scratch).await;
+        peer.write_all(head.as_bytes()).await.unwrap();
+        let head = request(&mut link, b"GET").await.unwrap();
+        drop(head);
+        assert!(scratch.borrow_mut().try_reclaim(SCRATCH.0), "all of the buffer is free again");
+    }
+}
+
+#[test]
+fn what_is_written_piece_by_piece_does_not_pile_up() {
+    let mut sending = Sending::default();
+    let mut expected = 0;
+    for _ in 0..1000 {
+        sending.stage(Bytes::from(vec![b'x'; SMALL - 1]));
+        expected += SMALL - 1;
+        // Never all of it.
+        let written = sending.out.len() - sending.at - 1;
+        sending.advance(written);
+        expected -= written;
+        assert_eq!(sending.out.len() - sending.at, expected);
+    }
+    assert!(sending.out.len() < 4 * SMALL, "{}", sending.out.len());
 }
