@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use seaway_config::model::Address;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::link::{Lease, Link, Scratch};
@@ -19,7 +20,10 @@ pub(crate) async fn connect(
     scratch: &Scratch,
 ) -> Result<Lease, ProxyError> {
     match tokio::time::timeout(limit, dial(address)).await {
-        Ok(Ok(stream)) => Ok(Link::new(stream, server, Rc::clone(scratch))),
+        Ok(Ok(stream)) => {
+            limit_stall(&stream, STALL);
+            Ok(Link::new(stream, server, Rc::clone(scratch)))
+        }
         Ok(Err(error)) if is_ours(&error) => Err(ProxyError::NoResources),
         Ok(Err(_)) => Err(ProxyError::ConnectFailed),
         Err(_) => Err(ProxyError::ConnectTimeout),
@@ -47,6 +51,17 @@ async fn dial(address: &Address) -> io::Result<TcpStream> {
     };
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+/// How long a server may take nothing of what is sent to it: a client may have left meanwhile, which nobody learns who
+/// waits for the server.
+const STALL: Duration = Duration::from_secs(120);
+
+/// Lets the kernel end the connection when the other side has taken nothing, or acknowledged nothing, for so long; zero
+/// for its own idea of it.
+pub(super) fn limit_stall(stream: &TcpStream, limit: Duration) {
+    // What does not know it has its own idea.
+    let _known = SockRef::from(stream).set_tcp_user_timeout(Some(limit));
 }
 
 /// True for failures that say something about this machine and nothing about the server.

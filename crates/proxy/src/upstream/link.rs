@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
@@ -17,6 +18,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::connect::limit_stall;
 use super::tcp_info;
 use crate::body::RequestBody;
 use crate::http1::chunked::{Chunked, Piece};
@@ -268,6 +270,8 @@ impl Link {
 
     /// HTTP is over on this connection: its socket, and what came behind the head.
     pub(crate) fn into_tunnel(self) -> (TcpStream, Bytes) {
+        // What goes over a tunnel may take its time.
+        limit_stall(&self.stream, Duration::ZERO);
         (self.stream, self.received)
     }
 
@@ -385,12 +389,12 @@ impl Link {
         match error {
             // After its FIN the peer answers further bytes with RST; the kernel then says EPIPE in place of ECONNRESET.
             io::ErrorKind::BrokenPipe => self.note_end(),
-            io::ErrorKind::ConnectionReset => self.reset = true,
-            _ => {}
+            // Nor does the peer close in order when the kernel gives it up (ETIMEDOUT, EHOSTUNREACH).
+            _ => self.reset = true,
         }
     }
 
-    /// After a reset has been told once, the kernel says what it says after a FIN.
+    /// After an error has been told once, the kernel says what it says after a FIN.
     fn note_end(&mut self) {
         self.ended = !self.reset;
     }

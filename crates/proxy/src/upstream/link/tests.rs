@@ -215,3 +215,27 @@ fn what_is_written_piece_by_piece_does_not_pile_up() {
     }
     assert!(sending.out.len() < 4 * SMALL, "{}", sending.out.len());
 }
+
+#[tokio::test]
+async fn a_server_that_takes_nothing_is_given_up() {
+    let (mut link, _peer) = pair().await;
+    limit_stall(&link.stream, Duration::from_millis(300));
+    link.begin(|out| out.resize(64 << 20, b'x'), RequestBody::Empty, false);
+    tokio::time::timeout(Duration::from_secs(20), link.finish_sending()).await.unwrap();
+    assert_eq!(head(&mut link).await.unwrap_err(), NoHead::Ended);
+    assert!(!link.never_reached() && !link.is_reusable());
+}
+
+#[tokio::test]
+async fn what_the_kernel_gave_up_may_have_arrived() {
+    for error in [io::ErrorKind::TimedOut, io::ErrorKind::HostUnreachable, io::ErrorKind::ConnectionReset] {
+        let (mut link, _peer) = used().await;
+        link.begin(|out| out.extend_from_slice(b"POST"), RequestBody::Empty, false);
+        link.finish_sending().await;
+        link.note_error(error);
+        // What it says from then on.
+        link.note_end();
+        link.note_error(io::ErrorKind::BrokenPipe);
+        assert!(!link.ended && !link.never_reached(), "{error}");
+    }
+}
