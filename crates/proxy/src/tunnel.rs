@@ -24,7 +24,10 @@ impl Tunnel {
         let Self { lease, mut flight } = self;
         state.tunnel_begins();
         let (mut server, behind) = lease.into_tunnel();
+        let (sent, received) = (early.len() as u64, behind.len() as u64);
+        // They go with what they are written by: each is a part of a buffer, and a tunnel may be quiet for a week.
         let first = async {
+            let (early, behind) = (early, behind);
             server.write_all(&early).await?;
             client.write_all(&behind).await
         };
@@ -33,7 +36,7 @@ impl Tunnel {
         }
         let copied = copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
         let (up, down) = copied.unwrap_or_default();
-        flight.trail.request_bytes = up + early.len() as u64;
-        flight.trail.response_bytes = down + behind.len() as u64;
+        flight.trail.request_bytes = up + sent;
+        flight.trail.response_bytes = down + received;
     }
 }
