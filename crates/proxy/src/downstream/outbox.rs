@@ -12,6 +12,8 @@ use crate::http1::spares;
 
 /// Up to this size copying is cheaper than telling the kernel of one more piece.
 const COPY: usize = 2048;
+/// So much text that has gone is carried along at most, or as much as there is still to go.
+const GONE: usize = 8 * 1024;
 /// Pieces that the kernel is told of at one time.
 const PIECES: usize = 8;
 
@@ -121,12 +123,21 @@ impl Outbox {
                 Piece::Data(data) => data.advance(take),
             }
             if take < here {
+                self.let_go();
                 return;
             }
             self.pieces.pop_front();
         }
         self.gone = 0;
         spares::keep_text(std::mem::take(&mut self.text));
+    }
+
+    /// A client that is always behind never takes everything, and what it has taken must not pile up.
+    fn let_go(&mut self) {
+        if self.gone > GONE && self.gone >= self.text.len() / 2 {
+            self.text.drain(..self.gone.min(self.text.len()));
+            self.gone = 0;
+        }
     }
 }
 
@@ -195,6 +206,40 @@ mod tests {
         outbox.push(vec![b'x'; 5000].into());
         drain(&mut outbox, usize::MAX);
         assert_eq!((outbox.text.capacity(), outbox.gone, outbox.pieces.len()), (0, 0, 0));
+    }
+
+    /// Takes so many bytes in all, and then no more for now.
+    struct Full(usize);
+
+    impl AsyncWrite for Full {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            let take = buf.len().min(self.0);
+            self.0 -= take;
+            if take == 0 { Poll::Pending } else { Poll::Ready(Ok(take)) }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_a_client_that_is_always_behind_has_taken_does_not_pile_up() {
+        let mut outbox = Outbox::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        for size in [1000, 3000] {
+            for _ in 0..10_000 {
+                outbox.write(|text| text.extend_from_slice(b"3e8\r\n"));
+                outbox.push(vec![b'x'; size].into());
+                let taken = outbox.len.saturating_sub(100);
+                assert!(outbox.poll_write(&mut cx, &mut Full(taken)).is_pending());
+                assert!(outbox.text.capacity() < 8 * GONE, "{}", outbox.text.capacity());
+            }
+        }
     }
 
     #[test]
