@@ -48,7 +48,8 @@ enum State {
     DataEnd,
     /// LF behind that.
     DataEndLf,
-    Trailers,
+    /// The trailer section: so much of it was looked at.
+    Trailers(usize),
     Done,
 }
 
@@ -70,8 +71,14 @@ impl Chunked {
                     self.state = if rest == 0 { State::DataEnd } else { State::Data(rest) };
                     return Ok(Piece::Data(buffer.copy_to_bytes(take)));
                 }
-                State::Trailers => {
-                    let Some(trailers) = trailers(buffer)? else { return Ok(Piece::More) };
+                State::Trailers(seen) => {
+                    // However it trickles, each byte is looked at once.
+                    let Some(length) = section(buffer.chunk(), seen)? else {
+                        self.state = State::Trailers(buffer.chunk().len());
+                        return Ok(Piece::More);
+                    };
+                    let trailers = trailers(buffer.chunk().get(..length).unwrap_or_default())?;
+                    buffer.advance(length);
                     self.state = State::Done;
                     return Ok(Piece::End(trailers));
                 }
@@ -108,7 +115,7 @@ impl Chunked {
                 self.count_extension()?;
                 Ok(State::Extension(size))
             }
-            (State::SizeEnd(0), b'\n') => Ok(State::Trailers),
+            (State::SizeEnd(0), b'\n') => Ok(State::Trailers(0)),
             (State::SizeEnd(size), b'\n') => Ok(State::Data(size)),
             (State::DataEnd, b'\r') => Ok(State::DataEndLf),
             (State::DataEndLf, b'\n') => Ok(State::Size(0, 0)),
@@ -122,39 +129,39 @@ impl Chunked {
     }
 }
 
-/// Takes the whole trailer section off the front, up to and with its empty line; `None` as long as it is not all there.
-/// Buffers here are of one piece.
-fn trailers(buffer: &mut impl Buf) -> Result<Option<HeaderMap>, BadChunk> {
-    let bytes = buffer.chunk();
-    if bytes.starts_with(b"\r\n") {
-        buffer.advance(2);
-        return Ok(Some(HeaderMap::new()));
+/// The length of a trailer section, its empty line included; `None` as long as it is not all there. Before `seen` there is
+/// no end. Buffers here are of one piece.
+fn section(bytes: &[u8], seen: usize) -> Result<Option<usize>, BadChunk> {
+    let new = bytes.iter().enumerate().skip(seen).filter(|(_, byte)| **byte == b'\n');
+    for (at, _) in new {
+        // A bare LF would end the line for some and not for others.
+        let line = bytes.get(..at).and_then(|before| before.strip_suffix(b"\r")).ok_or(BadChunk)?;
+        if line.is_empty() || line.ends_with(b"\n") {
+            return if at < TRAILERS { Ok(Some(at + 1)) } else { Err(BadChunk) };
+        }
+    }
+    if bytes.len() <= TRAILERS { Ok(None) } else { Err(BadChunk) }
+}
+
+/// The fields of a whole trailer section.
+fn trailers(section: &[u8]) -> Result<HeaderMap, BadChunk> {
+    if section == b"\r\n" {
+        return Ok(HeaderMap::new());
     }
     let mut lines = [httparse::EMPTY_HEADER; TRAILER_LINES];
-    let (length, trailers) = match httparse::parse_headers(bytes, &mut lines) {
-        Ok(httparse::Status::Complete((length, lines))) => {
-            let mut trailers = HeaderMap::with_capacity(lines.len());
-            for line in lines {
-                let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| BadChunk)?;
-                let value = HeaderValue::from_bytes(line.value).map_err(|_| BadChunk)?;
-                trailers.append(name, value);
-            }
-            (length, trailers)
-        }
-        Ok(httparse::Status::Partial) if bytes.len() <= TRAILERS => return Ok(None),
-        _ => return Err(BadChunk),
+    let Ok(httparse::Status::Complete((length, lines))) = httparse::parse_headers(section, &mut lines) else {
+        return Err(BadChunk);
     };
-    // httparse takes a lone LF for the end of a line.
-    let section = bytes.get(..length).unwrap_or_default();
-    let bare = section
-        .iter()
-        .enumerate()
-        .any(|(at, byte)| *byte == b'\n' && at.checked_sub(1).and_then(|before| section.get(before)) != Some(&b'\r'));
-    if bare || length > TRAILERS {
+    if length != section.len() {
         return Err(BadChunk);
     }
-    buffer.advance(length);
-    Ok(Some(trailers))
+    let mut trailers = HeaderMap::with_capacity(lines.len());
+    for line in lines {
+        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| BadChunk)?;
+        let value = HeaderValue::from_bytes(line.value).map_err(|_| BadChunk)?;
+        trailers.append(name, value);
+    }
+    Ok(trailers)
 }
 
 #[cfg(test)]
