@@ -372,6 +372,34 @@ fn a_body_may_be_read_after_the_answer() {
     assert_eq!(running.io.take().0, ok("early"));
 }
 
+/// It has ended, but who read it has not let go of it yet.
+#[test]
+fn a_body_of_before_has_nothing_to_do_with_the_present_one() {
+    let kept = Rc::new(RefCell::new(Vec::new()));
+    let mut running = start(|(_, body)| {
+        kept.borrow_mut().extend(body);
+        async { Ok(reply(Frames::sized("early"))) }
+    });
+    let cx = &mut Context::from_waker(Waker::noop());
+    let post = "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n";
+    running.send(format!("{post}first{post}"));
+    let mut first: Body<Io> = kept.borrow_mut().pop().unwrap();
+    assert!(matches!(first.poll_data(cx), Poll::Ready(Some(Ok(data))) if data == "first"));
+    assert_eq!(running.run(), None);
+    let mut second: Body<Io> = kept.borrow_mut().pop().unwrap();
+    assert!(first.has_ended() && first.left().is_none() && !second.has_ended());
+    running.io.send("sec");
+    assert!(matches!(first.poll_data(cx), Poll::Ready(None)));
+    drop(first);
+    // Nobody but its reader takes anything of it.
+    assert_eq!(running.send("on"), None);
+    assert!(matches!(second.poll_data(cx), Poll::Ready(Some(Ok(data))) if data == "sec"));
+    assert_eq!(running.run(), None);
+    assert!(matches!(second.poll_data(cx), Poll::Ready(Some(Ok(data))) if data == "on"));
+    assert_eq!(running.send(GET), None);
+    assert_eq!(running.io.take().0, ok("early").repeat(3));
+}
+
 #[test]
 fn a_response_that_is_not_whole_ends_the_connection() {
     for (frames, want) in [

@@ -48,6 +48,8 @@ struct Inner<I> {
     /// How far the next head has come.
     progress: Progress,
     body: Reading,
+    /// Which body that is: who still holds an earlier one has nothing to do with it.
+    number: u64,
     /// Somebody reads the body, or may do so.
     held: bool,
     /// The client waits for a word before it sends the body.
@@ -77,6 +79,7 @@ impl<I: Socket> Wire<I> {
                 buffer: BytesMut::new(),
                 progress: Progress::default(),
                 body: Reading::Ended,
+                number: 0,
                 held: false,
                 owes_continue: false,
                 waiter: None,
@@ -119,8 +122,9 @@ impl<I: Socket> Wire<I> {
             Framing::Chunked => Reading::Chunked(Chunked::new(), None),
         };
         inner.held = true;
+        inner.number += 1;
         inner.owes_continue = expects_continue;
-        Some(Body(Rc::clone(self)))
+        Some(Body { wire: Rc::clone(self), number: inner.number })
     }
 
     /// Somebody reads the body of the present request.
@@ -316,25 +320,31 @@ impl<I> fmt::Debug for Wire<I> {
     }
 }
 
-/// The body of the present request. Dropping it leaves the rest unread.
+/// The body of a request. Dropping it leaves the rest unread. One that has ended may be held while the next one is read.
 #[derive(Debug)]
-pub(crate) struct Body<I>(Rc<Wire<I>>);
+pub(crate) struct Body<I> {
+    wire: Rc<Wire<I>>,
+    number: u64,
+}
 
 impl<I: Socket> Body<I> {
     /// The next piece, never empty; `None` at the end.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ProxyError>>> {
-        self.0.inner.borrow_mut().poll_data(cx)
+        let inner = &mut *self.wire.inner.borrow_mut();
+        if inner.number == self.number { inner.poll_data(cx) } else { Poll::Ready(None) }
     }
 
     /// The last piece was given.
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.0.inner.borrow().body, Reading::Ended)
+        let inner = self.wire.inner.borrow();
+        inner.number != self.number || matches!(inner.body, Reading::Ended)
     }
 
     /// Bytes to come; `None` of chunks, of which nobody knows.
     pub(crate) fn left(&self) -> Option<u64> {
-        match &self.0.inner.borrow().body {
-            Reading::Length(left) => Some(*left),
+        let inner = self.wire.inner.borrow();
+        match &inner.body {
+            Reading::Length(left) if inner.number == self.number => Some(*left),
             _ => None,
         }
     }
@@ -342,7 +352,10 @@ impl<I: Socket> Body<I> {
 
 impl<I> Drop for Body<I> {
     fn drop(&mut self) {
-        let mut inner = self.0.inner.borrow_mut();
+        let mut inner = self.wire.inner.borrow_mut();
+        if inner.number != self.number {
+            return;
+        }
         inner.held = false;
         if let Some(waiter) = inner.waiter.take() {
             waiter.wake();
