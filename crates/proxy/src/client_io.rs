@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use seaway_routing::Millis;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -108,6 +109,19 @@ impl ClientState {
         self.enter(Doing::Exchange, Duration::ZERO);
     }
 
+    /// Part of a head is there: its time runs although it came before the last answer was out. Or there were only empty
+    /// lines, such as some clients send behind a body: the connection is idle.
+    pub(crate) fn head_is_begun(&self, begun: bool) {
+        match self.doing.get() {
+            Doing::Idle if begun => {
+                self.leaving.set(false);
+                self.enter(Doing::Head, self.times.head);
+            }
+            Doing::Head if !begun && self.used.get() => self.enter(Doing::Idle, self.idle),
+            _ => {}
+        }
+    }
+
     /// The response was handed over to its end.
     pub(crate) fn exchange_ends(&self) {
         if self.doing.get() == Doing::Exchange {
@@ -158,12 +172,13 @@ impl ClientState {
     /// Waits until the client says something; false when its time is over, or it is not waited for any longer.
     pub(crate) async fn is_woken(&self) -> bool {
         let woken = poll_fn(|cx| {
-            if self.expired.get() || self.is_over() {
+            // An error or an end is for the reader to see.
+            let polled = self.stream.borrow().poll_read_ready(cx);
+            if polled.is_pending() && (self.expired.get() || self.is_over()) && !self.has_arrived() {
                 return Poll::Ready(false);
             }
             self.register(cx);
-            // An error or an end is for the reader to see.
-            self.stream.borrow().poll_read_ready(cx).map(|_| true)
+            polled.map(|_| true)
         });
         let woken = woken.await;
         self.resting.set(false);
@@ -238,6 +253,14 @@ impl ClientState {
         told && self.doing.get() == Doing::Idle && self.flushed.get()
     }
 
+    /// While it did nothing something has come that the runtime has not been told of. It is served: who sent it could
+    /// not know that the connection was about to end.
+    fn has_arrived(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit(); 1];
+        self.doing.get() == Doing::Idle
+            && SockRef::from(&*self.stream.borrow()).peek(&mut byte).is_ok_and(|bytes| bytes > 0)
+    }
+
     fn wake(&self) {
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
@@ -301,6 +324,10 @@ impl Socket for ClientIo {
         }
         Poll::Ready(())
     }
+
+    fn head_is_begun(&mut self, begun: bool) {
+        self.state.head_is_begun(begun);
+    }
 }
 
 impl AsyncRead for ClientIo {
@@ -309,10 +336,11 @@ impl AsyncRead for ClientIo {
         let before = buf.filled().len();
         let polled = Pin::new(&mut *state.stream.borrow_mut()).poll_read(cx, buf);
         if polled.is_pending() {
-            if state.expired.get() {
+            let ends = (state.expired.get() || state.is_over()) && !state.has_arrived();
+            if ends && state.expired.get() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            if state.is_over() {
+            if ends {
                 return Poll::Ready(Ok(()));
             }
             state.register(cx);
@@ -482,5 +510,37 @@ mod tests {
         tokio::io::AsyncReadExt::read(&mut io, &mut room).await.unwrap();
         assert!(!state.is_leaving() && !state.is_over());
         assert_eq!(state.unused_since(Millis(9000)), None, "it reads a head");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_the_runtime_has_not_heard_of_keeps_it_as_well() {
+        for rested in [false, true] {
+            for drains in [false, true] {
+                let (state, peer) = connection(ClientTimes::default(), Duration::from_secs(180)).await;
+                state.used.set(true);
+                let mut io = ClientIo::new(Rc::clone(&state));
+                let mut room = [0; 8];
+                let mut buffer = ReadBuf::new(&mut room);
+                let cx = &mut Context::from_waker(Waker::noop());
+                assert!(Pin::new(&mut io).poll_read(cx, &mut buffer).is_pending());
+                // Nobody asks the kernel for events between here and there.
+                std::io::Write::write_all(&mut peer.into_std().unwrap(), b"GET").unwrap();
+                if drains {
+                    state.drain(Millis(5000))
+                } else {
+                    state.leave()
+                }
+                if rested {
+                    let mut woken = std::pin::pin!(state.is_woken());
+                    assert!(woken.as_mut().poll(cx).is_pending());
+                    assert!(woken.await);
+                } else {
+                    assert!(Pin::new(&mut io).poll_read(cx, &mut buffer).is_pending());
+                }
+                poll_fn(|cx| Pin::new(&mut io).poll_read(cx, &mut buffer)).await.unwrap();
+                assert_eq!(buffer.filled(), b"GET");
+                assert!(!state.is_over());
+            }
+        }
     }
 }

@@ -28,6 +28,10 @@ const GATHER: usize = 16 * 1024;
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {
     /// Ready when there is something to read, an end or an error. It costs less than to try.
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Something of the next head is there, perhaps since the request before it was served; or what came was only empty
+    /// lines.
+    fn head_is_begun(&mut self, _begun: bool) {}
 }
 
 /// The body of a response.

@@ -95,7 +95,7 @@ impl<I: Socket> Wire<I> {
             if !inner.buffer.is_empty() {
                 match request::parse(&mut inner.buffer, &mut inner.progress, inner.bounds) {
                     Ok(Some(head)) => return Poll::Ready(Next::Request(head)),
-                    Ok(None) => {}
+                    Ok(None) => inner.io.head_is_begun(!inner.buffer.is_empty()),
                     Err(bad) => {
                         inner.body = Reading::Failed(ProxyError::BadBody);
                         return Poll::Ready(Next::Bad(bad));

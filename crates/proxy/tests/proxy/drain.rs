@@ -48,6 +48,41 @@ async fn idle_connections_are_told() {
 }
 
 #[tokio::test]
+async fn a_request_that_was_begun_or_has_arrived_is_served() {
+    let web = Upstream::start("web-1", Behaviour::echo()).await;
+    let mut setup = Setup::web(&[&web]);
+    add_router(&mut setup.config, "block", "PathPrefix(`/block`)", "api@internal");
+    let world = setup.start().await;
+    // One has rested, one has just been used; one has begun its next head with the one before.
+    let (mut rested, mut used, mut begun) = (world.client().await, world.client().await, world.client().await);
+    rested.send(get("/")).await.unwrap();
+    assert_eq!(rested.response().await.unwrap().status, 200);
+    tokio::time::sleep(Duration::from_millis(1700)).await;
+    used.send(get("/")).await.unwrap();
+    assert_eq!(used.response().await.unwrap().status, 200);
+    begun.send(get("/") + "GET /begun HTTP/1.1\r\nHo").await.unwrap();
+    assert_eq!(begun.response().await.unwrap().status, 200);
+    let mut blocked = world.client().await;
+    blocked.send(get("/block")).await.unwrap();
+    world.gate.closed().await;
+    world.drain();
+    rested.send(get("/rested")).await.unwrap();
+    used.send(get("/used")).await.unwrap();
+    world.gate.open();
+    assert_eq!(blocked.response().await.unwrap().status, 200);
+    refuses(&world).await;
+    begun.send("st: a.test\r\n\r\n").await.unwrap();
+    for (client, path) in [(&mut rested, "/rested"), (&mut used, "/used"), (&mut begun, "/begun")] {
+        let response = client.response().await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(response.text().starts_with(&format!("GET {path} ")), "{}", response.text());
+        // The worker may have heard of the others before it heard of the end.
+        assert!(path != "/begun" || response.field("connection") == Some("close"));
+        assert!(client.to_close().await.unwrap().is_empty());
+    }
+    world.finish(7).await;
+}
+
+#[tokio::test]
 async fn who_stands_in_the_queue_is_served() {
     let web = Upstream::start("web-1", Behaviour::echo()).await;
     let mut setup = Setup::web(&[&web]);

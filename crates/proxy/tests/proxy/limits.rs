@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use seaway_testkit::upstream::{Behaviour, Step, Upstream};
 
-use crate::harness::{SHORT, Setup, World, get};
+use crate::harness::{SHORT, Setup, World, get, post};
 
 /// Limits are looked at twice a second.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -40,6 +40,46 @@ async fn a_head_has_its_time_however_it_trickles() {
     assert!(began.elapsed() >= SHORT);
     assert!(web.log().connections.is_empty());
     world.finish(0).await;
+}
+
+#[tokio::test]
+async fn a_head_that_was_begun_before_the_last_answer_has_no_more_time() {
+    for early in ["GET /2 HT", "GET /2 HTTP/1.1\r\nHost: a.test\r\n", "\r"] {
+        let web = Upstream::start("web-1", Behaviour::held()).await;
+        let mut setup = Setup::web(&[&web]);
+        setup.times.head = SHORT;
+        let world = setup.start().await;
+        let mut client = world.client().await;
+        client.send(get("/1") + early).await.unwrap();
+        web.wait_for("the first", |log| log.requests.len() == 1).await;
+        // While an exchange goes on it is no trouble.
+        tokio::time::sleep(SHORT + SWEEP).await;
+        web.release();
+        assert_eq!(client.response().await.unwrap().status, 200);
+        let began = Instant::now();
+        assert!(client.to_close().await.unwrap().is_empty(), "{early:?}");
+        assert!(began.elapsed() + Duration::from_millis(20) >= SHORT);
+        world.finish(1).await;
+    }
+}
+
+#[tokio::test]
+async fn empty_lines_behind_a_body_are_no_head() {
+    let (_web, world) = limited(|setup| setup.times.head = SHORT).await;
+    let mut nothing = world.client().await;
+    nothing.send("\r\n").await.unwrap();
+    let mut client = world.client().await;
+    for _ in 0..2 {
+        client.send(post("/", "body") + "\r\n").await.unwrap();
+        assert_eq!(client.response().await.unwrap().status, 200);
+        client.send("\r\n").await.unwrap();
+        tokio::time::sleep(SHORT + SWEEP).await;
+    }
+    assert!(client.is_open().await);
+    assert!(nothing.to_close().await.unwrap().is_empty());
+    world.drain();
+    assert!(client.to_close().await.unwrap().is_empty());
+    world.finish(2).await;
 }
 
 #[tokio::test]
