@@ -11,7 +11,7 @@ use super::names;
 /// Most header lines. Servers that set many cookies need more than a request does.
 const LINES: usize = 256;
 /// Longest head.
-const LONGEST: usize = 256 * 1024;
+pub(crate) const LONGEST: usize = 256 * 1024;
 
 /// The bytes are no response that can be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

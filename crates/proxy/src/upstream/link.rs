@@ -36,6 +36,8 @@ const SMALL: usize = 8 * 1024;
 const GATHERED: usize = 32 * 1024;
 /// A write buffer that has grown beyond this is not kept.
 const KEPT: usize = 16 * 1024;
+/// A head is looked at whenever something of it comes, until it is as long as this; then only after an end of a line.
+const OFTEN: usize = 4 * 1024;
 /// Most interim responses (1xx) before the real one.
 const INTERIM: u32 = 64;
 
@@ -76,6 +78,8 @@ pub(crate) struct Link {
     scratch: Scratch,
     /// What came and was not used yet.
     received: Bytes,
+    /// How much of it was looked at and is no whole head.
+    tried: usize,
     sending: Sending,
     receiving: Receiving,
     /// The present response says that the connection may be used again.
@@ -124,6 +128,7 @@ impl Link {
             stream,
             scratch,
             received: Bytes::new(),
+            tried: 0,
             sending: Sending::default(),
             receiving: Receiving::Done,
             keep: true,
@@ -139,6 +144,7 @@ impl Link {
     pub(crate) fn begin(&mut self, encode: impl FnOnce(&mut Vec<u8>), body: RequestBody, chunked: bool) {
         self.written.1 = self.written.0;
         self.answered = false;
+        self.tried = 0;
         self.receiving = Receiving::Head;
         self.sending.begin(body, chunked);
         encode(&mut self.sending.out);
@@ -156,7 +162,8 @@ impl Link {
             return Poll::Ready(Err(NoHead::Client));
         }
         loop {
-            while !self.received.is_empty() {
+            while is_worth_a_try(&self.received, self.tried) {
+                self.tried = 0;
                 match response::parse(&mut self.received, method, std::mem::take(headers)) {
                     Ok(Some(head)) if !is_interim(head.status) => {
                         self.expect(&head);
@@ -167,7 +174,10 @@ impl Link {
                         return Poll::Ready(Ok(head));
                     }
                     Ok(Some(_)) if *interim < INTERIM => *interim += 1,
-                    Ok(None) => break,
+                    Ok(None) => {
+                        self.tried = self.received.len();
+                        break;
+                    }
                     _ => return Poll::Ready(Err(NoHead::Bad)),
                 }
             }
@@ -266,6 +276,11 @@ impl Link {
     pub(crate) async fn finish_sending(&mut self) {
         // A client whose body fails is told by its own side.
         let _ended = std::future::poll_fn(|cx| self.poll_send(cx)).await;
+    }
+
+    /// Bytes that the kernel has taken in all, and whether there are more that it does not take.
+    pub(crate) fn progress(&self) -> (u64, bool) {
+        (self.written.0, self.sending.has_bytes())
     }
 
     /// HTTP is over on this connection: its socket, and what came behind the head.
@@ -507,6 +522,12 @@ fn push_hex(out: &mut Vec<u8>, size: usize) {
         out.extend(char::from_digit(digit, 16).map(|digit| digit as u8));
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Something has come that may end a head. One that comes in small pieces is not read from its beginning for each.
+fn is_worth_a_try(received: &[u8], tried: usize) -> bool {
+    let new = received.get(tried..).unwrap_or_default();
+    !new.is_empty() && (tried < OFTEN || received.len() >= response::LONGEST || new.contains(&b'\n'))
 }
 
 /// 1xx, but not the one that ends HTTP on the connection.

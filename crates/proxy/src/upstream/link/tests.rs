@@ -239,3 +239,27 @@ async fn what_the_kernel_gave_up_may_have_arrived() {
         assert!(!link.ended && !link.never_reached(), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_long_head_that_comes_in_small_pieces_is_looked_at_line_by_line() {
+    let bytes = format!("HTTP/1.1 200 OK\r\nX-A: {}\r\nX-B: 1\r\nContent-Length: 0\r\n\r\n", "a".repeat(9000));
+    let tries = (1..=bytes.len()).scan(0, |tried, len| {
+        let again = is_worth_a_try(&bytes.as_bytes()[..len], *tried);
+        *tried = if again { len } else { *tried };
+        Some(usize::from(again))
+    });
+    assert_eq!(tries.sum::<usize>(), OFTEN + 4);
+    assert!(is_worth_a_try(&vec![b'a'; response::LONGEST], response::LONGEST - 1));
+    assert!(!is_worth_a_try(b"HTTP/1.1 200 OK", 15) && !is_worth_a_try(b"", 0));
+    let (mut link, mut peer) = pair().await;
+    peer.set_nodelay(true).unwrap();
+    link.begin(|out| out.extend_from_slice(b"GET"), RequestBody::Empty, false);
+    let slow = async {
+        for piece in bytes.as_bytes().chunks(100) {
+            peer.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let (head, ()) = tokio::join!(head(&mut link), slow);
+    assert_eq!(head.unwrap().headers["x-b"], "1");
+}
