@@ -102,6 +102,10 @@ impl Head {
     /// Finds the one framing, and leaves the headers with that one.
     fn frame(&mut self, framed: &Framed, method: &Method, current: bool) -> Result<(), BadHead> {
         let bodiless = is_bodiless(self.status, method);
+        if self.status == StatusCode::NO_CONTENT && (framed.codings > 0 || framed.plain != Some(0)) {
+            // Whoever announces a body where there is none may still send it, when another request is on its way.
+            self.reusable = false;
+        }
         if framed.codings > 0 {
             let coding = self.headers.get(TRANSFER_ENCODING).map(|coding| coding.as_bytes().trim_ascii());
             let chunked = framed.codings == 1 && coding.is_some_and(|c| c.eq_ignore_ascii_case(b"chunked"));
@@ -206,7 +210,11 @@ mod tests {
             (Method::GET, "HTTP/1.1 200 OK", (Close, true)),
             (Method::HEAD, "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked", (None, true)),
             (Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 4", (None, true)),
-            (Method::GET, "HTTP/1.1 204 No Content\r\nContent-Length: x", (None, true)),
+            (Method::GET, "HTTP/1.1 204 No Content", (None, true)),
+            (Method::GET, "HTTP/1.1 204 No Content\r\nContent-Length: 0", (None, true)),
+            (Method::GET, "HTTP/1.1 204 No Content\r\nContent-Length: x", (None, false)),
+            (Method::GET, "HTTP/1.1 204 No Content\r\nContent-Length: 4", (None, false)),
+            (Method::GET, "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked", (None, false)),
             (Method::GET, "HTTP/1.1 304 Not Modified\r\nContent-Length: 9", (None, true)),
             (Method::GET, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x", (None, true)),
             (Method::GET, "HTTP/1.1 103 Early Hints", (None, true)),

@@ -59,6 +59,17 @@ async fn connections_that_are_not() {
         ("no content with a body", Behaviour::writes("HTTP/1.1 204 No Content\r\n\r\nmore"), "GET"),
         ("not modified with a body", Behaviour::writes("HTTP/1.1 304 Not Modified\r\n\r\nmore"), "GET"),
         ("a head with a body", Behaviour::writes("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmore"), "HEAD"),
+        // Its body may come later, when another request has been sent.
+        (
+            "no content that has a length",
+            Behaviour::writes("HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\n"),
+            "GET",
+        ),
+        (
+            "no content in chunks",
+            Behaviour::writes("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            "GET",
+        ),
         ("length and chunks", Behaviour::writes(both), "GET"),
         ("an old server", Behaviour::writes(old), "GET"),
     ] {
