@@ -266,9 +266,12 @@ impl Link {
             && !(self.ended || self.reset || self.failed)
     }
 
-    /// Nobody uses it for now: lets go of what it read.
+    /// Nobody uses it for now: lets go of what it read, and of what a large request took.
     pub(crate) fn rest(&mut self) {
         self.received = Bytes::new();
+        if self.sending.out.capacity() > KEPT {
+            self.sending.out = Vec::new();
+        }
         self.fresh = false;
     }
 
@@ -422,9 +425,6 @@ struct ClientFault;
 impl Sending {
     fn begin(&mut self, body: RequestBody, chunked: bool) {
         self.out.clear();
-        if self.out.capacity() > KEPT {
-            self.out.shrink_to(KEPT);
-        }
         (self.at, self.piece, self.tail, self.chunked) = (0, Bytes::new(), b"", chunked);
         self.body = (chunked || !body.is_end_stream()).then_some(body);
     }

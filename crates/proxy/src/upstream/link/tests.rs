@@ -263,3 +263,13 @@ async fn a_long_head_that_comes_in_small_pieces_is_looked_at_line_by_line() {
     let (head, ()) = tokio::join!(head(&mut link), slow);
     assert_eq!(head.unwrap().headers["x-b"], "1");
 }
+
+#[tokio::test]
+async fn an_idle_connection_keeps_no_large_buffer() {
+    let (mut link, mut peer) = pair().await;
+    peer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    request(&mut link, &vec![b'x'; 2 * KEPT]).await.unwrap();
+    assert!(link.is_reusable());
+    link.rest();
+    assert!(link.sending.out.capacity() <= KEPT);
+}
