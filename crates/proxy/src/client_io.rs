@@ -164,6 +164,11 @@ impl ClientState {
         }
     }
 
+    /// How long what is written may make no progress.
+    pub(crate) fn write_stall(&self) -> Duration {
+        self.times.write_stall
+    }
+
     /// Nothing has happened on it for a while.
     pub(crate) fn is_resting(&self) -> bool {
         self.resting.get()

@@ -41,7 +41,8 @@ pub struct EntryPoint {
 pub struct ClientTimes {
     /// How long a request head may take in all, and a new connection to send its first byte.
     pub head: Duration,
-    /// How long a response may make no progress because the client does not read.
+    /// How long a response may make no progress because the client does not read, and how long the rest of a request
+    /// because a server that has answered already does not.
     pub write_stall: Duration,
     /// How long a client that is being left is still read from, so that it can read what was sent last.
     pub linger: Duration,

@@ -95,9 +95,19 @@ impl Flight {
         }
         // A server that answered early may still want the rest, and the client sends it in any case.
         let worker = Rc::clone(worker);
+        let patience = self.connection.client.write_stall();
         tokio::task::spawn_local(async move {
-            lease.finish_sending().await;
-            worker.pool.borrow_mut().give_back(lease);
+            loop {
+                let before = lease.progress().0;
+                if tokio::time::timeout(patience, lease.finish_sending()).await.is_ok() {
+                    break worker.pool.borrow_mut().give_back(lease);
+                }
+                // It takes nothing. With the connection the rest of the body goes, and the client's with it. A client
+                // that is silent has its own limits.
+                if lease.progress() == (before, true) {
+                    break;
+                }
+            }
         });
     }
 

@@ -159,6 +159,30 @@ async fn a_client_that_stops_reading() {
 }
 
 #[tokio::test]
+async fn a_server_that_answers_early_and_stops_reading() {
+    let size = 64 << 20;
+    for framing in
+        [format!("Content-Length: {size}\r\n\r\n"), format!("Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n")]
+    {
+        let early = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly";
+        let steps = [Step::ReadHead, Step::Write(early.to_vec()), Step::Hold];
+        let web = Upstream::start("web-1", Behaviour::steps(steps)).await;
+        let mut setup = Setup::web(&[&web]);
+        setup.times.write_stall = SHORT;
+        let world = setup.start().await;
+        let mut client = world.client().await;
+        client.send(format!("POST / HTTP/1.1\r\nHost: a.test\r\n{framing}")).await.unwrap();
+        assert_eq!(client.response().await.unwrap().text(), "early");
+        // While the client is silent it is not the server's fault.
+        tokio::time::sleep(2 * SHORT).await;
+        assert!(client.is_open().await);
+        let sent = tokio::time::timeout(Duration::from_secs(10), client.send(vec![b'x'; size])).await;
+        assert!(sent.expect("the connection is still open").is_err());
+        world.finish(1).await;
+    }
+}
+
+#[tokio::test]
 async fn a_tunnel_has_no_limits() {
     let web = Upstream::start("web-1", Behaviour::upgrade("websocket")).await;
     let mut setup = Setup::web(&[&web]);
