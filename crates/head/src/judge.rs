@@ -1,4 +1,4 @@
-//! The one place that refuses request heads. hyper alone lets some through that an edge must not serve.
+//! The one place that refuses request heads which are well-formed and that an edge must not serve all the same.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -237,9 +237,8 @@ fn check_method(method: &Method) -> Result<(), Refusal> {
     }
 }
 
-/// Exactly one reading of where the body ends (RFC 9112 §6). hyper has refused differing and malformed lengths already,
-/// and dropped a `Content-Length` beside `Transfer-Encoding`; what it lets through and we do not are transfer codings
-/// other than exactly one `chunked`.
+/// Exactly one reading of where the body ends (RFC 9112 §6). Whoever parsed the head has had to decide that as well; here
+/// it is judged whatever that came to, since it is this form that is forwarded.
 fn check_framing(version: Version, headers: &mut HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next() {

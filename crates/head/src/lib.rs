@@ -1,6 +1,6 @@
 //! The judged form of a request head.
 //!
-//! What hyper parsed is judged here once, before routing: exactly one valid host, a canonical path, a framing that
+//! What was parsed is judged here once, before routing: exactly one valid host, a canonical path, a framing that
 //! cannot be read in two ways, no client value in a header that Seaway manages. Everything after this (matching,
 //! middlewares, forwarding) works on [`RequestHead`] and on nothing else, so there are no two views of one request.
 //! Pure: no I/O and no clock.

@@ -100,30 +100,12 @@ impl Allocation {
         Self { calls: calls.collect() }
     }
 
-    /// True if it was hyper that needed it.
-    pub(crate) fn is_hypers(&self) -> bool {
-        self.owner().is_some_and(|(_, owner)| owner != "seaway")
-    }
-
-    /// The nearest calls, down to the owner's.
+    /// The nearest calls, down to the first of Seaway's.
     pub(crate) fn place(&self) -> String {
-        let last = self.owner().map_or(self.calls.len(), |(at, _)| at + 1);
+        let ours = |name: &String| name.trim_start_matches('<').starts_with("seaway_");
+        let last = self.calls.iter().position(ours).map_or(self.calls.len(), |at| at + 1);
         let noise = ["alloc::", "<alloc::", "core::", "<core::", "__rust", "std::", "allocations::counting"];
         let worth = |name: &&String| !noise.iter().any(|n| name.starts_with(n) || name.starts_with(&format!("<{n}")));
         self.calls.iter().take(last + 2).filter(worth).cloned().collect::<Vec<_>>().join(" < ")
-    }
-
-    fn owner(&self) -> Option<(usize, &'static str)> {
-        self.calls.iter().enumerate().find_map(|(at, name)| {
-            let name = name.trim_start_matches('<');
-            let of = |owner| (at, owner);
-            if name.starts_with("hyper::") {
-                Some(of("hyper"))
-            } else if name.starts_with("seaway_") {
-                Some(of("seaway"))
-            } else {
-                None
-            }
-        })
     }
 }

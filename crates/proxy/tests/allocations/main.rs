@@ -1,7 +1,7 @@
-//! What a request on a kept connection asks of the allocator: outside hyper, nothing.
+//! What a request on a kept connection asks of the allocator: nothing.
 //!
 //! Every allocation of a worker's thread is recorded with the calls that led to it, so that a failure names the line to
-//! look at. An allocation is hyper's if, seen from the allocator, hyper comes before Seaway.
+//! look at.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod counting;
@@ -34,8 +34,8 @@ fn browser(method: &str, path: &str, more: &str, body: &str) -> String {
     )
 }
 
-/// Sends the same request over and over on one connection; what that allocated, without hyper's part, and hyper's.
-async fn measure(world: &World, request: &str) -> (Vec<Allocation>, Vec<Allocation>) {
+/// Sends the same request over and over on one connection; what that allocated.
+async fn measure(world: &World, request: &str) -> Vec<Allocation> {
     let mut client = world.client().await;
     let mut run = async |n: usize| {
         for _ in 0..n {
@@ -46,8 +46,7 @@ async fn measure(world: &World, request: &str) -> (Vec<Allocation>, Vec<Allocati
     run(WARM_UP).await;
     Counting::start();
     run(COUNTED).await;
-    let all = Counting::stop();
-    all.into_iter().partition(|allocation| !allocation.is_hypers())
+    Counting::stop()
 }
 
 fn report(allocations: &[Allocation]) -> String {
@@ -62,11 +61,8 @@ fn report(allocations: &[Allocation]) -> String {
 
 async fn allocates_nothing(what: &str, setup: Setup, request: &str) {
     let world = setup.start().await;
-    let (ours, hypers) = measure(&world, request).await;
-    let (each, of_hyper) = (ours.len() as f64 / COUNTED as f64, hypers.len() as f64 / COUNTED as f64);
-    println!("{what}: {each} allocations a request outside hyper, {of_hyper} in hyper");
-    println!("{}", report(&hypers));
-    assert!(ours.is_empty(), "{what}: {} allocations in {COUNTED} requests\n{}", ours.len(), report(&ours));
+    let all = measure(&world, request).await;
+    assert!(all.is_empty(), "{what}: {} allocations in {COUNTED} requests\n{}", all.len(), report(&all));
     world.finish(WARM_UP + COUNTED).await;
 }
 
