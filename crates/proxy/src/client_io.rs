@@ -231,6 +231,8 @@ impl ClientState {
     /// Ends the connection so that the client can read what was sent last: our side is closed, and what the client
     /// still sends is read and thrown away for a moment. Closing at once would reset the connection (RFC 9112 §9.6).
     pub(crate) async fn linger(&self) {
+        // Who still reads a body learns that there is no more.
+        self.wake();
         let mut left = LINGER_BYTES;
         let reading = poll_fn(|cx| {
             let mut stream = self.stream.borrow_mut();
@@ -250,6 +252,12 @@ impl ClientState {
             }
         });
         let _too_long = tokio::time::timeout(self.times.linger, reading).await;
+    }
+
+    /// Lets the connection end so that the client cannot take what it has for the whole of a response.
+    pub(crate) fn reset(&self) {
+        // One that has ended already needs no more.
+        let _ended = self.stream.borrow().set_zero_linger();
     }
 
     /// Nothing is under way in either direction, and nothing more is waited for.

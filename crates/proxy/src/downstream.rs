@@ -65,6 +65,8 @@ pub(crate) trait Exchanges<I> {
 pub(crate) enum End {
     /// Nothing more is to be said.
     Closed,
+    /// In a body that an end of the connection in order would seem to complete.
+    Broken,
     /// For the moment: no request has come for a while.
     Rests,
     /// With a 101 that is out. These bytes came after its request.
@@ -128,8 +130,13 @@ where
         if switches && sent != Sent::Cut {
             return End::Switched(wire.take_rest());
         }
+        let broken = sent == Sent::Cut && sending.framing == Framing::Close;
         // The body may still be on its way to a server that has answered early.
-        if sent == Sent::Cut || !poll_fn(|cx| wire.poll_rest(cx)).await || sent == Sent::Last {
+        if sent == Sent::Cut {
+            wire.abandon();
+            return if broken { End::Broken } else { End::Closed };
+        }
+        if !poll_fn(|cx| wire.poll_rest(cx)).await || sent == Sent::Last {
             return End::Closed;
         }
     }

@@ -401,6 +401,20 @@ fn a_body_of_before_has_nothing_to_do_with_the_present_one() {
 }
 
 #[test]
+fn a_body_that_is_read_after_an_answer_which_broke_off_has_ended() {
+    let kept = Rc::new(RefCell::new(None));
+    let mut running = start(|(_, body)| {
+        *kept.borrow_mut() = body;
+        async { Ok(reply(Frames { size: Some(9), ..Frames::of(&["early"]) })) }
+    });
+    assert_eq!(running.send("POST / HTTP/1.1\r\nContent-Length: 8\r\n\r\nbody"), Some(End::Closed));
+    let mut body = kept.take().unwrap();
+    running.io.send("more");
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(matches!(body.poll_data(cx), Poll::Ready(Some(Err(ProxyError::ClientGone)))));
+}
+
+#[test]
 fn a_response_that_is_not_whole_ends_the_connection() {
     for (frames, want) in [
         (Frames { size: Some(5), ..Frames::of(&["one"]) }, "content-length: 5\r\n\r\none"),

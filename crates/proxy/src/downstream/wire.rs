@@ -163,6 +163,14 @@ impl<I: Socket> Wire<I> {
         Poll::Ready(matches!(inner.body, Reading::Ended))
     }
 
+    /// The connection ends, whoever reads a body: what is thrown away in the end must not be missing in the midst of it.
+    pub(super) fn abandon(&self) {
+        let inner = &mut *self.inner.borrow_mut();
+        if inner.is_open() {
+            inner.body = Reading::Failed(ProxyError::ClientGone);
+        }
+    }
+
     /// Puts the head of a response behind what waits to be sent.
     pub(super) fn respond<B>(&self, asked: Asked, reply: &Reply<B>, size: Option<u64>) -> Written {
         let inner = &mut *self.inner.borrow_mut();
