@@ -236,6 +236,7 @@ async fn serve(connection: &Rc<Connection>) {
                 return Box::pin(tunnel.run(client, io, early)).await;
             }
             (End::Rests, _) if client.is_woken().await => {}
+            (End::Broken, _) => return client.reset(),
             _ => return Box::pin(client.linger()).await,
         }
     }

@@ -168,6 +168,22 @@ async fn a_cut_response_is_seen_to_be_cut() {
     }
 }
 
+/// For HTTP/1.0 the end of the connection is the end of the body, so that it must not end in order.
+#[tokio::test]
+async fn a_cut_response_is_seen_to_be_cut_by_an_old_client() {
+    for behaviour in [Behaviour::chunked_without_end(), Behaviour::bad_chunk()] {
+        let web = Upstream::start("web-1", behaviour).await;
+        let world = Setup::web(&[&web]).start().await;
+        let mut client = world.client().await;
+        client.send("GET / HTTP/1.0\r\nHost: a.test\r\n\r\n").await.unwrap();
+        // What came may go with the reset, its head too.
+        let end = client.to_close().await.map(|bytes| bytes.escape_ascii().to_string());
+        assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+        let lines = world.finish(1).await;
+        assert_eq!((lines[0].error(), lines[0].lost()), ("response_cut", true));
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_in_the_response() {
     let web = Upstream::start("web-1", Behaviour::silent_after_head()).await;
