@@ -300,6 +300,19 @@ fn continue_is_said_when_the_body_is_asked_for() {
 }
 
 #[test]
+fn a_continue_that_does_not_go_at_once_goes_when_it_can() {
+    let mut running = start(echo);
+    running.io.make_room(3);
+    running.send(EXPECT);
+    assert_eq!(running.io.take().0, "HTT");
+    running.io.make_room(usize::MAX);
+    running.run();
+    assert_eq!(running.io.take().0, &CONTINUE[3..]);
+    running.send("hello");
+    assert_eq!(running.io.take().0, ok("POST /e hello"));
+}
+
+#[test]
 fn a_continue_that_does_not_go_at_once_goes_before_the_response() {
     let mut running = start(echo);
     running.io.make_room(3);

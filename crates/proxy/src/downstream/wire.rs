@@ -54,6 +54,8 @@ struct Inner<I> {
     held: bool,
     /// The client waits for a word before it sends the body.
     owes_continue: bool,
+    /// The word was said and has not gone.
+    says_continue: bool,
     /// To be woken when nobody reads the body any more.
     waiter: Option<Waker>,
     out: Outbox,
@@ -82,6 +84,7 @@ impl<I: Socket> Wire<I> {
                 number: 0,
                 held: false,
                 owes_continue: false,
+                says_continue: false,
                 waiter: None,
                 out: Outbox::default(),
             }),
@@ -174,7 +177,7 @@ impl<I: Socket> Wire<I> {
     /// Puts the head of a response behind what waits to be sent.
     pub(super) fn respond<B>(&self, asked: Asked, reply: &Reply<B>, size: Option<u64>) -> Written {
         let inner = &mut *self.inner.borrow_mut();
-        inner.owes_continue = false;
+        (inner.owes_continue, inner.says_continue) = (false, false);
         inner.out.write(|out| respond::head(out, asked, reply, size))
     }
 
@@ -248,8 +251,11 @@ impl<I: Socket> Inner<I> {
             };
             if std::mem::take(&mut self.owes_continue) {
                 self.out.write(|out| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
-                // What does not go now goes before the response.
-                let _later = self.out.poll_write(cx, &mut self.io);
+                self.says_continue = true;
+            }
+            if self.says_continue {
+                // An error is found by whoever reads.
+                self.says_continue = self.out.poll_write(cx, &mut self.io).is_pending();
             }
             if !matches!(ready!(self.poll_fill(cx, room)), Ok(1..)) {
                 self.body = Reading::Failed(ProxyError::ClientGone);
