@@ -1,6 +1,6 @@
 # What one does with this repository. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: build image demo demo-down test check fmt lint bench bench-check bench-reaction bench-plane clean help
+.PHONY: build image demo demo-down test check fmt lint bench bench-check bench-reaction bench-plane clean help bench-memory
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ bench-reaction: ## measure how fast an event reaches the balancer, fake engine a
 
 bench-plane: ## measure what a change costs the control plane, and requests while the table changes (five minutes)
 	cargo bench --bench plane
+
+bench-memory: ## measure memory at rest, for each idle connection, and over a million requests (some minutes)
+	cargo bench --bench memory
 
 clean: ## remove build results (not the images: make demo-down)
 	cargo clean
