@@ -260,12 +260,6 @@ impl ClientState {
         let _ended = self.stream.borrow().set_zero_linger();
     }
 
-    /// Lets the connection end so that the client cannot take what it has for the whole of a response.
-    pub(crate) fn reset(&self) {
-        // One that has ended already needs no more.
-        let _ended = self.stream.borrow().set_zero_linger();
-    }
-
     /// Nothing is under way in either direction, and nothing more is waited for.
     fn is_over(&self) -> bool {
         let told = self.leaving.get() || self.draining.get() && self.used.get();

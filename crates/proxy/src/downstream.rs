@@ -67,8 +67,6 @@ pub(crate) enum End {
     Closed,
     /// In a body that an end of the connection in order would seem to complete.
     Broken,
-    /// In a body that an end of the connection in order would seem to complete.
-    Broken,
     /// For the moment: no request has come for a while.
     Rests,
     /// With a 101 that is out. These bytes came after its request.
@@ -131,9 +129,6 @@ where
         let sent = poll_fn(|cx| sending.poll(cx, wire)).await;
         if switches && sent != Sent::Cut {
             return End::Switched(wire.take_rest());
-        }
-        if sent == Sent::Cut && sending.framing == Framing::Close {
-            return End::Broken;
         }
         let broken = sent == Sent::Cut && sending.framing == Framing::Close;
         // The body may still be on its way to a server that has answered early.
