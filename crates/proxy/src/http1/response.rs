@@ -110,7 +110,8 @@ impl Head {
             let coding = self.headers.get(TRANSFER_ENCODING).map(|coding| coding.as_bytes().trim_ascii());
             let chunked = framed.codings == 1 && coding.is_some_and(|c| c.eq_ignore_ascii_case(b"chunked"));
             // The name of another coding does not travel on, so its bytes would be taken for plain ones.
-            if !bodiless && !(chunked && current) {
+            let plain = chunked && current;
+            if !(bodiless || plain) {
                 return Err(BadHead);
             }
             // The chunks decide. Whoever sends both may not know himself where the body ends.
@@ -182,6 +183,8 @@ fn one_length(headers: &HeaderMap) -> Option<u64> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn head(method: Method, text: &str) -> Result<Option<(Head, Bytes)>, BadHead> {
@@ -279,5 +282,37 @@ mod tests {
         let long = |n: usize| format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(n));
         assert!(head(Method::GET, &long(LONGEST / 2)).unwrap().is_none());
         assert!(head(Method::GET, &long(LONGEST)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            parts in proptest::collection::vec(
+                prop_oneof![
+                    Just("HTTP/1.1 200 OK\r\n".as_bytes().to_vec()),
+                    Just(b"HTTP/1.0 204 \r\n".to_vec()),
+                    Just(b"Content-Length: 5, 5\r\n".to_vec()),
+                    Just(b"Content-Length:\r\n".to_vec()),
+                    Just(b"Transfer-Encoding: chunked\r\n".to_vec()),
+                    Just(b"X-A: \xff\t \r\n".to_vec()),
+                    Just(b"\r\n".to_vec()),
+                    Just(b"HTTP/1.1 300 \xe9t\xe9\r\n".to_vec()),
+                    proptest::collection::vec(any::<u8>(), 0..6),
+                ],
+                0..8,
+            ),
+        ) {
+            let bytes = parts.concat();
+            for method in [Method::GET, Method::HEAD] {
+                let mut buffer = Bytes::copy_from_slice(&bytes);
+                if let Ok(Some(head)) = parse(&mut buffer, &method, HeaderMap::new()) {
+                    prop_assert!(buffer.len() < bytes.len());
+                    prop_assert!(head.headers.get_all(CONTENT_LENGTH).iter().count() <= 1);
+                    prop_assert!(head.framing != Framing::Chunked || !head.headers.contains_key(CONTENT_LENGTH));
+                } else {
+                    prop_assert_eq!(buffer.len(), bytes.len());
+                }
+            }
+        }
     }
 }
