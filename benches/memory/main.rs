@@ -6,8 +6,8 @@
 //! when one is missed.
 //! After `--`: `--connections <n>` (5000), `--requests <n>` (1000000), `--workers <n>` (one for each core), `--binary
 //! <path>` for another build of the program, and `--flag <option>` for one more option of the program.
-
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::disallowed_methods, reason = "one thread that does nothing but wait and look")]
 
 mod load;
 mod program;

@@ -88,7 +88,7 @@ async fn exchange(
 
     // 3 the route
     let snapshot = connection.worker.snapshot();
-    let entry = snapshot.table.entry_points.get(&*connection.entry_point.name);
+    let entry = snapshot.table.entry_points.get(&connection.entry_point.name);
     let Some((entry, route)) = entry.and_then(|entry| Some((entry, entry.find(&head)?))) else {
         flight.trail.error = Some("no_route");
         let answer = Answer::local(plain(StatusCode::NOT_FOUND, "404 page not found\n"));

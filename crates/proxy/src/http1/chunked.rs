@@ -171,8 +171,11 @@ mod tests {
 
     use super::*;
 
+    /// A body, its trailers, and what follows.
+    type Decoded = (Vec<u8>, HeaderMap, Vec<u8>);
+
     /// The body and trailers of these bytes, given in two parts; what follows; `None` if it does not end.
-    fn decode(bytes: &[u8], cut: usize) -> Result<Option<(Vec<u8>, HeaderMap, Vec<u8>)>, BadChunk> {
+    fn decode(bytes: &[u8], cut: usize) -> Result<Option<Decoded>, BadChunk> {
         let (mut chunked, mut body) = (Chunked::new(), Vec::new());
         let mut buffer = BytesMut::from(&bytes[..cut]);
         let mut rest = Some(&bytes[cut..]);

@@ -43,7 +43,7 @@ impl Pool {
     pub(crate) fn take(&mut self, server: u64, proven: bool) -> Option<Lease> {
         let idle = self.idle.get_mut(&server)?;
         while let Some(Idle { mut lease, .. }) = idle.pop() {
-            if lease.is_alive() && !(proven && !lease.is_quiet()) {
+            if lease.is_alive() && (!proven || lease.is_quiet()) {
                 return Some(lease);
             }
         }
