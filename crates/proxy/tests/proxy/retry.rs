@@ -120,6 +120,41 @@ async fn a_body_is_replayed_while_it_is_small() {
     }
 }
 
+/// The server goes while the client is still sending: what has come is sent once more, and what comes follows it.
+#[tokio::test]
+async fn a_body_goes_on_where_its_repetition_is() {
+    let good = Upstream::start("web-2", Behaviour::echo()).await;
+    let (first, second) = ("0123456789".repeat(3000) + "!", "abcdefghij".repeat(9000));
+    let length = first.len() + second.len();
+    let chunk = |data: &str| format!("{:x}\r\n{data}\r\n", data.len());
+    for (head, first_sent, second_sent) in [
+        (format!("Content-Length: {length}"), first.clone(), second.clone()),
+        ("Transfer-Encoding: chunked".to_owned(), chunk(&first), chunk(&second) + "0\r\n\r\n"),
+    ] {
+        let bad = Upstream::start("web-1", Behaviour::steps([Step::ReadHead, Step::Hold, Step::Reset])).await;
+        let world = Setup::web(&[&bad, &good]).start().await;
+        let seen = || good.log().connections.iter().flat_map(|c| c.bytes.clone()).filter(|byte| *byte == b'!').count();
+        // At least one of the two goes to the bad one first.
+        for _ in 0..2 {
+            let before = seen();
+            let mut client = world.client().await;
+            client.send(format!("PUT / HTTP/1.1\r\nHost: a.test\r\n{head}\r\n\r\n{first_sent}")).await.unwrap();
+            until("the first part", || {
+                bad.release();
+                seen() > before
+            })
+            .await;
+            client.send(&second_sent).await.unwrap();
+            let response = client.response().await.unwrap();
+            assert_eq!(response.status, 200);
+            assert!(response.text().ends_with(&format!("\r\n\r\n{first}{second}")), "{head}");
+        }
+        let lines = world.finish(2).await;
+        assert!(lines.iter().any(|l| l.retries() == 1));
+        assert!(lines.iter().all(|l| l.number("RequestContentSize") == length as u64 && !l.lost()));
+    }
+}
+
 #[tokio::test]
 async fn repetitions_have_a_budget() {
     let bad = Upstream::start("web-1", Behaviour::close_after_head()).await;
