@@ -17,8 +17,9 @@ use tokio::net::TcpStream;
 use crate::downstream::Socket;
 use crate::listener::ClientTimes;
 
-/// How much is read from a client that is being left.
-const LINGER_BYTES: usize = 64 * 1024;
+/// How much is read from a client that is being left: most bodies that nobody wanted, since who sends one as a rule reads
+/// no answer before it is out. The time for it is short.
+const LINGER_BYTES: usize = 4 << 20;
 /// A connection that was accepted but has sent nothing yet when the end begins has been promised service: its request
 /// may be under way.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);

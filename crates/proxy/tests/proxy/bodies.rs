@@ -1,5 +1,7 @@
 //! Request bodies: framing, streaming, expectations, and what a client does wrong with them.
 
+use std::time::Duration;
+
 use seaway_testkit::upstream::{Behaviour, Step, Upstream};
 
 use crate::harness::{SHORT, Setup, get, post};
@@ -340,4 +342,26 @@ async fn an_answer_of_ours_never_takes_a_body_for_a_request() {
     }
     assert!(web.log().connections.is_empty());
     world.finish(2).await;
+}
+
+/// A client that reads nothing before it has sent everything, as most do, reads the answer all the same.
+#[tokio::test]
+async fn an_answer_of_ours_arrives_although_nobody_wants_the_body() {
+    let web = Upstream::start("web-1", Behaviour::echo()).await;
+    let mut setup = Setup::web(&[&web]);
+    let router = setup.config.routers.values_mut().next().unwrap();
+    router.value.rule = "Host(`other.test`)".to_owned();
+    setup.times.linger = Duration::from_secs(10);
+    let world = setup.start().await;
+    let mut client = world.client().await;
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2000000\r\n\r\n").await.unwrap();
+    for _ in 0..40 {
+        client.send(vec![b'x'; 50_000]).await.unwrap();
+        // What is sent to a connection that was reset fails only with the next piece.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(client.response().await.unwrap().status, 404);
+    assert!(client.to_close().await.unwrap().is_empty());
+    drop(client);
+    world.finish(1).await;
 }
