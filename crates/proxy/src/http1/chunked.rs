@@ -168,6 +168,7 @@ fn trailers(section: &[u8]) -> Result<HeaderMap, BadChunk> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use bytes::BytesMut;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -227,6 +228,9 @@ mod tests {
             b"0\r\n X: y\r\n\r\n",
             b"0\r\n\n",
             b"0\r\nno colon\r\n\r\n",
+            b"0\r\nX: y\rz\r\n\r\n",
+            b"0\r\nX: y\r\n\n",
+            b"0\r\nX: y\r\n z\r\n\r\n",
         ] {
             for cut in 0..=bad.len() {
                 assert_eq!(decode(bad, cut), Err(BadChunk), "{} cut at {cut}", bad.escape_ascii());
@@ -255,5 +259,39 @@ mod tests {
         assert_eq!(decode(endless.as_bytes(), 0), Err(BadChunk));
         let many = format!("0\r\n{}\r\n", "X: y\r\n".repeat(TRAILER_LINES + 1));
         assert_eq!(decode(many.as_bytes(), 0), Err(BadChunk));
+    }
+
+    /// What looks like a body, and may be none.
+    fn bodies() -> impl Strategy<Value = Vec<u8>> {
+        let parts = prop_oneof![
+            8 => prop::sample::select(vec![
+                "5\r\nhello\r\n", "0\r\n", "\r\n", "X: y\r\n", "X: y", "\n", "\r", "1;a=b\r\n", "x\r\n", "0", "A", ";", " ", "GET / HTTP/1.1\r\n",
+            ]).prop_map(|part| part.as_bytes().to_vec()),
+            1 => proptest::collection::vec(any::<u8>(), 1..3),
+        ];
+        proptest::collection::vec(parts, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_make_no_difference(bytes in bodies(), size in 1..6usize) {
+            let (mut chunked, mut buffer, mut body) = (Chunked::new(), BytesMut::new(), Vec::new());
+            let mut pieces = bytes.chunks(size);
+            let outcome = loop {
+                match chunked.next(&mut buffer) {
+                    Ok(Piece::Data(data)) => body.extend_from_slice(&data),
+                    Ok(Piece::More) => match pieces.next() {
+                        Some(piece) => buffer.extend_from_slice(piece),
+                        None => break Ok(None),
+                    },
+                    Ok(Piece::End(trailers)) => {
+                        pieces.for_each(|piece| buffer.extend_from_slice(piece));
+                        break Ok(Some((body, trailers, buffer.to_vec())));
+                    }
+                    Err(bad) => break Err(bad),
+                }
+            };
+            prop_assert_eq!(outcome, decode(&bytes, bytes.len()));
+        }
     }
 }
