@@ -198,7 +198,7 @@ impl Body for ResponseBody {
                         flight.trail.error = Some(fault.unwrap_or("response_cut"));
                         flight.trail.lost = fault.is_none();
                         *cut = true;
-                        // What came before goes out first: with the error hyper would throw it away.
+                        // What came before goes out first.
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }

@@ -59,11 +59,18 @@ fn report(allocations: &[Allocation]) -> String {
     places.iter().map(|(place, n)| format!("{n} × {place}\n")).collect()
 }
 
-async fn allocates_nothing(what: &str, setup: Setup, request: &str) {
+async fn allocates_nothing(what: &str, mut setup: Setup, request: &str) {
+    // The log's buffers come back from another thread, some day: they have a test of their own.
+    setup.log = false;
+    allocates_at_most(0, what, setup, request).await;
+}
+
+async fn allocates_at_most(most: usize, what: &str, setup: Setup, request: &str) {
+    let lines = if setup.log { WARM_UP + COUNTED } else { 0 };
     let world = setup.start().await;
     let all = measure(&world, request).await;
-    assert!(all.is_empty(), "{what}: {} allocations in {COUNTED} requests\n{}", all.len(), report(&all));
-    world.finish(WARM_UP + COUNTED).await;
+    assert!(all.len() <= most, "{what}: {} allocations in {COUNTED} requests\n{}", all.len(), report(&all));
+    world.finish(lines).await;
 }
 
 async fn upstreams() -> [Upstream; 2] {
@@ -101,4 +108,13 @@ async fn a_request_through_middlewares() {
     let custom_request_headers = [("X-In".to_owned(), "1".to_owned())].into();
     setup.middleware("frame", Middleware::Headers(Headers { custom_request_headers, custom_response_headers }));
     allocates_nothing("GET through headers", setup, &browser("GET", "/a", "", "")).await;
+}
+
+/// A buffer that the writer has not given back when the lane needs one is made anew, and grows a few times.
+#[tokio::test]
+async fn a_request_with_an_access_log() {
+    let _alone = counting::alone().await;
+    let [one, two] = upstreams().await;
+    let setup = Setup::web(&[&one, &two]);
+    allocates_at_most(COUNTED / 2, "GET with a log", setup, &browser("GET", "/a?b=c", "", "")).await;
 }
