@@ -219,7 +219,7 @@ fn finish(mut flight: Flight, answer: Answer, close: bool) -> Reply<ResponseBody
             let data = (!data.is_empty()).then_some(data);
             ResponseBody::Fixed { data, flight: Some(flight) }
         }
-        Content::Upstream => ResponseBody::Upstream { flight: Some(flight), cut: false },
+        Content::Upstream => ResponseBody::Upstream { flight: Some(flight) },
         Content::Tunnel(granted) => {
             let (lease, token) = *granted;
             drop_framing(&mut headers);

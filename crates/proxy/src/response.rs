@@ -140,14 +140,12 @@ pub(crate) enum ResponseBody {
     Upstream {
         /// The exchange that ends with it; none when it has ended.
         flight: Option<Flight>,
-        /// It broke off, which the client has not been shown yet.
-        cut: bool,
     },
 }
 
 impl ResponseBody {
     fn finish(&mut self) {
-        if let Self::Upstream { flight, .. } = self
+        if let Self::Upstream { flight } = self
             && let Some(mut flight) = flight.take()
         {
             flight.complete();
@@ -158,7 +156,7 @@ impl ResponseBody {
     fn lease(&self) -> Option<&Lease> {
         match self {
             Self::Fixed { .. } => None,
-            Self::Upstream { flight, .. } => flight.as_ref()?.lease.as_ref().filter(|lease| !lease.is_received()),
+            Self::Upstream { flight } => flight.as_ref()?.lease.as_ref().filter(|lease| !lease.is_received()),
         }
     }
 }
@@ -177,11 +175,7 @@ impl Body for ResponseBody {
                 }
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
-            Self::Upstream { flight: slot, cut } => {
-                if *cut {
-                    *slot = None;
-                    return Poll::Ready(Some(Err(Cut)));
-                }
+            Self::Upstream { flight: slot } => {
                 let Some(flight) = slot else { return Poll::Ready(None) };
                 let Some(lease) = &mut flight.lease else { return Poll::Ready(None) };
                 let polled = ready!(lease.poll_body(cx));
@@ -197,10 +191,7 @@ impl Body for ResponseBody {
                         let fault = flight.client_fault();
                         flight.trail.error = Some(fault.unwrap_or("response_cut"));
                         flight.trail.lost = fault.is_none();
-                        *cut = true;
-                        // What came before goes out first.
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
+                        *slot = None;
                     }
                     None => this.finish(),
                 }
@@ -228,7 +219,7 @@ impl Body for ResponseBody {
 impl ReplyBody for ResponseBody {
     fn poll_aside(&mut self, cx: &mut Context<'_>) -> Result<(), Cut> {
         match self {
-            Self::Upstream { flight: Some(flight), .. } => match &mut flight.lease {
+            Self::Upstream { flight: Some(flight) } => match &mut flight.lease {
                 Some(lease) => lease.poll_rest_of_request(cx),
                 None => Ok(()),
             },
@@ -239,7 +230,7 @@ impl ReplyBody for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if let Self::Upstream { flight, cut: false } = self
+        if let Self::Upstream { flight } = self
             && let Some(open) = flight
         {
             if open.lease.as_ref().is_some_and(|lease| lease.is_received()) {
