@@ -7,3 +7,10 @@ pub(crate) mod request;
 pub(crate) mod respond;
 pub(crate) mod response;
 pub(crate) mod spares;
+
+use http::StatusCode;
+
+/// Responses of this status have no body, whatever was asked (RFC 9110 §6.4.1).
+fn ends_with_head(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}

@@ -351,7 +351,7 @@ impl Said {
 }
 
 /// Digits and nothing else.
-fn number(digits: &[u8]) -> Option<u64> {
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }

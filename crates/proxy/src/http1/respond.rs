@@ -7,8 +7,8 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode, Version};
 
-use super::date;
 use super::request::{self, names_token};
+use super::{date, ends_with_head};
 
 /// What matters of the request that is answered.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +78,8 @@ pub(crate) fn head<B>(out: &mut Vec<u8>, asked: Asked, reply: &Reply<B>, size: O
     let (status, headers) = (reply.status, &reply.headers);
     out.reserve(160 + 48 * headers.len());
     status_line(out, asked.version, status, reply.reason.as_deref());
-    let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational();
     let mut framing = match size {
-        _ if bodiless || asked.head_only => Framing::None,
+        _ if asked.head_only || ends_with_head(status) => Framing::None,
         Some(size) => Framing::Length(size),
         None if asked.version == Version::HTTP_10 => Framing::Close,
         None => Framing::Chunked(Vec::new()),
@@ -112,7 +111,7 @@ pub(crate) fn head<B>(out: &mut Vec<u8>, asked: Asked, reply: &Reply<B>, size: O
     }
     match (&framing, size) {
         (Framing::Chunked(_), _) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        (Framing::None, _) if bodiless => {}
+        (Framing::None, _) if ends_with_head(status) => {}
         (Framing::None | Framing::Length(_), Some(size)) if size > 0 || framing != Framing::None => {
             out.extend_from_slice(b"content-length: ");
             out.extend_from_slice(itoa::Buffer::new().format(size).as_bytes());
@@ -351,7 +350,7 @@ mod tests {
 
     #[test]
     fn chunks() {
-        for size in [1, 9, 10, 15, 16, 255, 256, 4095, 0xabcdef, usize::MAX] {
+        for size in [0, 1, 9, 10, 15, 16, 255, 256, 4095, 4096, 65_535, 0xabcdef, usize::MAX] {
             let mut out = Vec::new();
             chunk(&mut out, size);
             assert_eq!(String::from_utf8(out).unwrap(), format!("{size:X}\r\n"));

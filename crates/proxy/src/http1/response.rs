@@ -6,7 +6,8 @@ use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 
-use super::names;
+use super::request::{names_token, number};
+use super::{ends_with_head, names};
 
 /// Most header lines. Servers that set many cookies need more than a request does.
 const LINES: usize = 256;
@@ -70,7 +71,7 @@ pub(crate) fn parse(buffer: &mut Bytes, method: &Method, headers: HeaderMap) -> 
             let name = known.parse(line.name.as_bytes()).map_err(|_| BadHead)?;
             let value = HeaderValue::from_maybe_shared(buffer.slice_ref(line.value)).map_err(|_| BadHead)?;
             match name {
-                CONNECTION if names(&value, b"close") => head.reusable = false,
+                CONNECTION if names_token(&value, b"close") => head.reusable = false,
                 CONTENT_LENGTH => {
                     framed.lengths += 1;
                     framed.plain = plain(value.as_bytes());
@@ -141,24 +142,15 @@ impl Head {
     }
 }
 
-/// Responses that end with their head (RFC 9110 §6.4.1).
+/// Responses that end with their head, whatever they announce.
 fn is_bodiless(status: StatusCode, method: &Method) -> bool {
-    *method == Method::HEAD
-        || status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    *method == Method::HEAD || ends_with_head(status)
 }
 
-/// True if a comma-separated list names this token, in any case.
-fn names(list: &HeaderValue, token: &[u8]) -> bool {
-    list.as_bytes().split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token))
-}
-
-/// Digits without leading zeros, too few to overflow.
+/// Digits without leading zeros.
 fn plain(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 19 || (digits.len() > 1 && digits.first() == Some(&b'0')) {
-        return None;
-    }
-    digits.iter().try_fold(0, |all, digit| digit.is_ascii_digit().then(|| all * 10 + u64::from(digit - b'0')))
+    let padded = digits.len() > 1 && digits.first() == Some(&b'0');
+    if padded { None } else { number(digits) }
 }
 
 /// The length that all lines, and all items of each, agree on.
@@ -166,11 +158,7 @@ fn one_length(headers: &HeaderMap) -> Option<u64> {
     let mut found = None;
     for line in headers.get_all(CONTENT_LENGTH) {
         for item in line.as_bytes().split(|byte| *byte == b',') {
-            let digits = item.trim_ascii();
-            if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-                return None;
-            }
-            let length: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+            let length = number(item.trim_ascii())?;
             if found.is_some_and(|found| found != length) {
                 return None;
             }

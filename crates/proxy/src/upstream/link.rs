@@ -22,6 +22,7 @@ use super::connect::limit_stall;
 use super::tcp_info;
 use crate::body::RequestBody;
 use crate::http1::chunked::{Chunked, Piece};
+use crate::http1::respond;
 use crate::http1::response::{self, Framing, Head};
 
 /// What one worker's connections read into. What was read is cut off and belongs to the connection from then on, so an
@@ -471,7 +472,7 @@ impl Sending {
         let chunked = self.chunked;
         let out = self.room();
         if chunked {
-            push_hex(out, data.len());
+            respond::chunk(out, data.len());
         }
         if data.len() <= SMALL {
             out.extend_from_slice(&data);
@@ -512,16 +513,6 @@ impl Sending {
         let _gone = self.piece.split_to(of_piece);
         self.tail = self.tail.get(written - of_out - of_piece..).unwrap_or_default();
     }
-}
-
-/// The size line of a chunk.
-fn push_hex(out: &mut Vec<u8>, size: usize) {
-    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
-        let digit = (size >> (4 * place) & 15) as u32;
-        out.extend(char::from_digit(digit, 16).map(|digit| digit as u8));
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Something has come that may end a head. One that comes in small pieces is not read from its beginning for each.

@@ -179,15 +179,6 @@ async fn interim_responses_have_a_bound() {
     assert_eq!(request(&mut link, b"GET").await.unwrap_err(), NoHead::Bad);
 }
 
-#[test]
-fn sizes_of_chunks() {
-    for size in [0, 1, 9, 15, 16, 255, 256, 4095, 4096, 65_535, usize::MAX] {
-        let mut out = Vec::new();
-        push_hex(&mut out, size);
-        assert_eq!(String::from_utf8(out).unwrap(), format!("{size:x}\r\n"));
-    }
-}
-
 #[tokio::test]
 async fn a_stream_that_is_quiet_holds_nothing_of_what_was_read() {
     for head in ["HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"] {
