@@ -12,6 +12,7 @@
 //! once into its own buffer, and a few times a second the whole buffer goes to the one thread that may block. A lane
 //! never does: what does not fit is dropped and counted.
 
+pub mod calendar;
 mod filter;
 mod format;
 mod lane;

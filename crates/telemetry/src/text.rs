@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::calendar::{civil, two};
+
 /// Longest piece of foreign text in a line, in bytes before escaping; more is cut, so that no client decides how large
 /// a line is.
 const MAX_TEXT: usize = 8 << 10;
@@ -99,11 +101,6 @@ fn push_hex(out: &mut Vec<u8>, value: u32, digits: u32) {
 /// Appends a number.
 pub(crate) fn push_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-/// Two decimal digits of a number below 100.
-fn two(number: u32) -> [u8; 2] {
-    [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
 }
 
 /// Appends a number with leading zeros up to `width` digits.
@@ -225,19 +222,6 @@ impl Utc {
         let ([h0, h1], [m0, m1], [s0, s1]) = (two(self.hour), two(self.minute), two(self.second));
         out.extend_from_slice(&[h0, h1, b':', m0, m1, b':', s0, s1]);
     }
-}
-
-/// Days since 1970-01-01 into year, month and day. Years are counted from March, so that the leap day is the last one.
-fn civil(days: u64) -> (u32, u32, u32) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (u32::try_from(year).unwrap_or(u32::MAX), month as u32, day as u32)
 }
 
 #[cfg(test)]
