@@ -1,6 +1,7 @@
 //! Workers: one thread for each core, and the handle that starts and stops them all.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -135,6 +136,8 @@ pub(crate) struct Worker {
     flush_wanted: Cell<bool>,
     /// Who waits for that.
     flusher: Cell<Option<Waker>>,
+    /// The servers of the table of that generation, looked through once.
+    wanted: RefCell<(Option<u64>, HashSet<u64>)>,
     table: RefCell<Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>>,
     snapshot: RefCell<Rc<Snapshot>>,
     clients: Clients,
@@ -163,6 +166,7 @@ impl Worker {
             metrics,
             lane: RefCell::new(lane),
             flush_wanted: Cell::new(false),
+            wanted: RefCell::default(),
             flusher: Cell::new(None),
             table: RefCell::new(table),
             snapshot: RefCell::new(snapshot),
@@ -272,9 +276,12 @@ impl Worker {
     fn sweep_pool(&self) {
         let now = self.clock.now();
         let snapshot = self.snapshot();
-        let wanted: std::collections::HashSet<u64> =
-            snapshot.table.services.iter().flat_map(|s| s.servers.iter().map(|server| server.state.id())).collect();
-        self.pool.borrow_mut().sweep(now, |id| wanted.contains(&id));
+        let mut wanted = self.wanted.borrow_mut();
+        if wanted.0 != Some(snapshot.table.generation) {
+            let servers = snapshot.table.services.iter().flat_map(|service| service.servers.iter());
+            *wanted = (Some(snapshot.table.generation), servers.map(|server| server.state.id()).collect());
+        }
+        self.pool.borrow_mut().sweep(now, |id| wanted.1.contains(&id));
         if let Some(metrics) = &self.metrics {
             metrics.tidy();
         }
