@@ -9,6 +9,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::disallowed_methods, reason = "one thread that does nothing but wait and look")]
 
+#[path = "../shared/child.rs"]
+mod child;
+#[expect(dead_code, reason = "shared with benches that also say how busy the machine is")]
+#[path = "../shared/kept.rs"]
+mod kept;
 mod load;
 mod program;
 mod report;

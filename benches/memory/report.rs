@@ -1,13 +1,12 @@
 //! A table for people, the same as JSON for later.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use crate::Options;
+use crate::kept::{self, processors};
 use crate::program::Memory;
 
 /// One line of the table.
@@ -80,22 +79,16 @@ impl Report {
     /// Writes everything down. Exit code 1 when a goal was missed or the program did not end well.
     pub(crate) fn end(self, ended_well: bool) -> ExitCode {
         let missed = self.steps.iter().any(|s| s.goal.as_ref().is_some_and(|(_, met)| !met));
-        let today = OffsetDateTime::now_utc().date().to_string();
         let steps = self.steps.iter().map(|s| {
             let (goal, met) = s.goal.clone().unzip();
             json!({ "what": s.name, "resident": s.memory.total, "of_no_file": s.memory.own, "goal": goal, "met": met })
         });
         let all = json!({
-            "date": today, "setting": self.setting, "unit": "bytes", "steps": steps.collect::<Vec<_>>(),
+            "date": kept::today(), "setting": self.setting, "unit": "bytes", "steps": steps.collect::<Vec<_>>(),
             "resident_while_requests_came": self.parts, "processor_micros_per_request": self.processor,
             "goal_missed": missed,
         });
-        let name = std::env::var("SEAWAY_BENCH_NAME").unwrap_or_else(|_| format!("{}-processors", processors()));
-        let shown = PathBuf::from("benches/runs").join(format!("{today}-{name}")).join("memory.json");
-        match write(&Path::new(env!("CARGO_MANIFEST_DIR")).join(&shown), &all) {
-            Ok(()) => println!("\nAll of it is in {}", shown.display()),
-            Err(error) => println!("\nIt could not be kept: {error}"),
-        }
+        kept::keep("memory.json", "All of it is", &format!("{all:#}\n"));
         if !ended_well {
             println!("The program did not end well.");
         }
@@ -106,13 +99,6 @@ impl Report {
     }
 }
 
-fn write(path: &Path, all: &Value) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(path, format!("{all:#}\n"))
-}
-
 fn kilobytes(bytes: u64) -> String {
     format!("{:.1} KB", number(bytes) / 1000.0)
 }
@@ -120,8 +106,4 @@ fn kilobytes(bytes: u64) -> String {
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn number(value: u64) -> f64 {
     value as f64
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }

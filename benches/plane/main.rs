@@ -15,8 +15,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod changes;
+#[path = "../shared/child.rs"]
+mod child;
 mod compile;
 mod events;
+#[path = "../shared/kept.rs"]
+mod kept;
 mod load;
 mod program;
 mod report;

@@ -1,10 +1,10 @@
 //! Figures for people, and all of them as JSON for later.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+
+use crate::kept::{self, load, processors};
 
 /// The whole measurement.
 pub(crate) struct Report {
@@ -34,30 +34,17 @@ impl Report {
 
     /// Writes everything down. Exit code 1 when a goal was missed.
     pub(crate) fn end(self) -> ExitCode {
-        let today = OffsetDateTime::now_utc().date().to_string();
         let all = json!({
-            "date": today, "processors": processors(), "load_before": self.load, "load_after": load(),
+            "date": kept::today(), "processors": processors(), "load_before": self.load, "load_after": load(),
             "goal_missed": self.missed, "figures": self.figures,
         });
-        let name = std::env::var("SEAWAY_BENCH_NAME").unwrap_or_else(|_| format!("{}-processors", processors()));
-        let shown = PathBuf::from("benches/runs").join(format!("{today}-{name}")).join("plane.json");
-        match write(&Path::new(env!("CARGO_MANIFEST_DIR")).join(&shown), &all) {
-            Ok(()) => println!("\nAll of it is in {}", shown.display()),
-            Err(error) => println!("\nThe results could not be kept: {error}"),
-        }
+        kept::keep("plane.json", "All of it is", &format!("{all:#}\n"));
         if self.missed {
             println!("A goal is missed.");
             return ExitCode::FAILURE;
         }
         ExitCode::SUCCESS
     }
-}
-
-fn write(path: &Path, all: &Value) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(path, format!("{all:#}\n"))
 }
 
 /// By nearest rank, of sorted values.
@@ -93,13 +80,4 @@ pub(crate) fn memory(process: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).expect("a running process");
     let line = text.lines().find_map(|l| l.strip_prefix("Anonymous:")).expect("a field of smaps_rollup");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-pub(crate) fn load() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }

@@ -11,6 +11,8 @@
 
 mod docker;
 mod fake;
+#[path = "../shared/kept.rs"]
+mod kept;
 mod observe;
 mod plane;
 mod report;

@@ -1,13 +1,12 @@
 //! Percentiles for people, samples for later.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use crate::GOALS;
+use crate::kept::{self, load, processors};
 use crate::observe::Seen;
 
 /// What changes that follow one another may take longer than one: the time in which they are put together.
@@ -167,35 +166,22 @@ impl Report {
     /// Writes everything down. Exit code 1 when a goal was missed.
     pub(crate) fn end(mut self) -> ExitCode {
         self.machine["load_after"] = load().into();
-        let today = OffsetDateTime::now_utc().date().to_string();
         let missed = self.runs.iter().any(Run::is_missed);
         let all = json!({
-            "date": today, "machine": self.machine, "goal_missed": missed,
+            "date": kept::today(), "machine": self.machine, "goal_missed": missed,
             "runs": self.runs.iter().map(Run::json).collect::<Vec<_>>(),
         });
-        let name = std::env::var("SEAWAY_BENCH_NAME").unwrap_or_else(|_| format!("{}-processors", processors()));
-        let shown = PathBuf::from("benches/runs").join(format!("{today}-{name}")).join("reaction.json");
-        match write(&Path::new(env!("CARGO_MANIFEST_DIR")).join(&shown), &all) {
-            Ok(()) => println!("\nEvery sample is in {}", shown.display()),
-            Err(error) => println!("\nThe samples could not be kept: {error}"),
-        }
+        // One line for each list of samples: readable, and small in a diff.
+        let mut lines = String::new();
+        lay_out(&all, 0, &mut lines);
+        lines.push('\n');
+        kept::keep("reaction.json", "Every sample is", &lines);
         if missed {
             println!("A goal is missed.");
             return ExitCode::FAILURE;
         }
         ExitCode::SUCCESS
     }
-}
-
-fn write(path: &Path, all: &Value) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    // One line for each list of samples: readable, and small in a diff.
-    let mut lines = String::new();
-    lay_out(all, 0, &mut lines);
-    lines.push('\n');
-    std::fs::write(path, lines)
 }
 
 /// JSON with objects and lists of objects laid out, and lists of numbers in one line.
@@ -239,15 +225,6 @@ fn micros(time: Duration) -> u64 {
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52 microseconds")]
 fn millis(micros: u64) -> f64 {
     micros as f64 / 1000.0
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn load() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 fn text(value: &Value) -> &str {
