@@ -221,6 +221,33 @@ impl<T: Decode + Default + Section> Decode for BTreeMap<String, T> {
     }
 }
 
+/// A list of sections: `services[0].…`, in numeric order. Anew each time: a list is replaced, not added to.
+impl<T: Decode + Default + Section> Decode for Vec<T> {
+    const KIND: Kind = Kind::NamedSections;
+    const BELOW: &'static [OptionSpec] = T::OPTIONS;
+    fn decode(&mut self, node: &Node, cx: &mut Decoder) {
+        if node.value.is_some() && node.children.is_empty() {
+            cx.fault(node, FaultKind::Standalone);
+        }
+        let mut indexed = Vec::new();
+        for (name, child) in &node.children {
+            match name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).and_then(|n| n.parse::<u32>().ok()) {
+                Some(index) => indexed.push((index, name, child)),
+                None => {
+                    cx.step(name, |cx| cx.fault(child, FaultKind::Unknown { name: name.clone(), known: Vec::new() }));
+                }
+            }
+        }
+        indexed.sort_by_key(|(index, ..)| *index);
+        self.clear();
+        for (_, name, child) in indexed {
+            let mut one = T::default();
+            cx.step(name, |cx| one.decode(child, cx));
+            self.push(one);
+        }
+    }
+}
+
 /// Reads a boolean as Go's `strconv.ParseBool` does.
 pub fn parse_bool(text: &str) -> Option<bool> {
     match text {
@@ -303,6 +330,7 @@ macro_rules! options {
 
         impl serde::Serialize for $struct {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                #[allow(unused_mut)]
                 let mut map = serializer.serialize_map(None)?;
                 $(
                     let default: $type = $default;

@@ -129,6 +129,16 @@ pub enum Code {
     BadServerUrl = 310,
     /// A server was not ready within the time it had; it stays out until its port accepts.
     NotReady = 311,
+    /// A service is of several kinds at once.
+    ServiceKinds = 312,
+    /// A service leads back to itself.
+    ServiceLoop = 313,
+    /// A service names another one that does not exist or cannot be used.
+    BrokenChild = 314,
+    /// A service names a servers transport that does not exist.
+    UnknownTransport = 315,
+    /// A servers transport cannot be used: a certificate cannot be read, or an option means nothing.
+    BadTransport = 316,
 
     // 04xx: middlewares
     /// A middleware has a fault, so every router that uses it is off.
