@@ -4,7 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use seaway_head::{ResponseHead, hop};
-use seaway_middleware::Flow;
+use seaway_middleware::protocol::{Asked, CameFrom, Length};
+use seaway_middleware::{Back, Came, Context, Flow, Memory};
 use seaway_routing::{EntryPointTable, Pick, RoutingTable, Service, Tried, Want};
 use seaway_telemetry::{Filters, Format, Record, Sink, Writer};
 
@@ -171,12 +172,24 @@ fn rewrite_middlewares(mode: Mode) -> f64 {
         TIMES,
         |_| (heads.judged(), response()),
         |(mut head, mut headers)| {
+            let method = head.method.clone();
+            let (mut memory, mut user, mut remember) = (Memory::Nothing, None, 0);
+            let mut cx = Context {
+                now: Duration::ZERO,
+                asked: Asked { method: &method, target: None, host: None, body: Length::None, upgrade: false },
+                certificates: &[],
+                memory: &mut memory,
+                user: &mut user,
+                remember: &mut remember,
+            };
             for middleware in chain {
-                assert!(matches!(middleware.on_request(&mut head), Flow::Next));
+                assert!(matches!(middleware.on_request(&mut head, &mut cx), Flow::Next));
             }
             let mut status = StatusCode::OK;
+            let came = Came { from: CameFrom::Server, body: Length::Known(2), head_only: false, repeatable: true };
             for middleware in chain.iter().rev() {
-                middleware.on_response(&mut ResponseHead { status: &mut status, headers: &mut headers });
+                let mut head = ResponseHead { status: &mut status, headers: &mut headers };
+                assert!(matches!(middleware.on_response(&mut head, &came, &mut cx), Back::Next));
             }
             (head, headers, status)
         },

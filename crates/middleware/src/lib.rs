@@ -1,8 +1,9 @@
 //! Every middleware: its compiled form and its hooks.
 //!
 //! A middleware is one variant of [`Middleware`]. It changes the request head on the way in and the response head on
-//! the way out, or answers by itself. What a hook cannot do here (ask another server, wait, check a slow hash) it will
-//! return as a value; `proxy` does it and resumes the hook. So each is tested without socket, clock or runtime.
+//! the way out, or answers by itself. What a hook cannot do here (ask another server, wait, check a slow hash) it
+//! returns as a value; `proxy` does it and resumes the hook. So each is tested without socket, clock or runtime.
+//! [`protocol`] has these values.
 //!
 //! Each file has one middleware, in the same order: what is checked of its options, the compiled form, the hooks, the
 //! tests. A new one is a file here, a variant of [`Middleware`] and an arm in each of its functions. Everything that
@@ -10,6 +11,7 @@
 
 mod add_prefix;
 mod headers;
+pub mod protocol;
 mod redirect;
 mod redirect_regex;
 mod redirect_scheme;
@@ -21,12 +23,13 @@ mod template;
 #[cfg(test)]
 mod testing;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::StatusCode;
 use seaway_config::Middleware as Config;
 use seaway_head::{RequestHead, ResponseHead};
 
 pub use add_prefix::AddPrefix;
 pub use headers::Headers;
+pub use protocol::{Answer, Back, Came, Context, Flow, Got, Memory, Need, Outcome};
 pub use redirect_regex::RedirectRegex;
 pub use redirect_scheme::RedirectScheme;
 pub use replace_path::ReplacePath;
@@ -69,8 +72,14 @@ impl Middleware {
         }
     }
 
+    /// What one router uses in place of this: the same with a state of its own, taken over from what the router used
+    /// `before` under the same name. `None` for what has no state, and is shared by all routers.
+    pub fn for_router(&self, _name: &str, _before: Option<&Self>) -> Option<Self> {
+        None
+    }
+
     /// On the way in, in the order of the chain.
-    pub fn on_request(&self, head: &mut RequestHead) -> Flow {
+    pub fn on_request(&self, head: &mut RequestHead, _cx: &mut Context<'_>) -> Flow {
         match self {
             Self::AddPrefix(it) => it.on_request(head),
             Self::StripPrefix(it) => it.on_request(head),
@@ -82,18 +91,22 @@ impl Middleware {
         }
     }
 
-    /// On the way out, in the reverse order of the chain.
-    pub fn on_response(&self, head: &mut ResponseHead<'_>) {
-        match self {
-            Self::Headers(it) => it.on_response(head),
-            Self::AddPrefix(_)
-            | Self::StripPrefix(_)
-            | Self::ReplacePath(_)
-            | Self::ReplacePathRegex(_)
-            | Self::RedirectScheme(_)
-            | Self::RedirectRegex(_) => {}
-        }
+    /// Goes on with the request, once what it needed is there.
+    pub fn resume(&self, _head: &mut RequestHead, _cx: &mut Context<'_>, _got: Got) -> Flow {
+        // Nobody asked: nothing is let through that a middleware has not decided about.
+        Flow::answer(Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "a middleware was resumed that had asked nothing"))
     }
+
+    /// On the way out, in the reverse order of the chain, for each middleware that let the request pass.
+    pub fn on_response(&self, head: &mut ResponseHead<'_>, _came: &Came, _cx: &mut Context<'_>) -> Back {
+        if let Self::Headers(it) = self {
+            it.on_response(head);
+        }
+        Back::Next
+    }
+
+    /// The end, however it came: called exactly once for each time that the request was let pass.
+    pub fn on_end(&self, _memory: &mut Memory, _outcome: &Outcome) {}
 
     /// The type's name in lower case, the same word as [`Config::kind`].
     pub fn kind(&self) -> &'static str {
@@ -109,40 +122,9 @@ impl Middleware {
     }
 }
 
-/// What a request hook decided.
-#[derive(Debug)]
-pub enum Flow {
-    /// Go on with the next middleware.
-    Next,
-    /// Answer now; nothing behind this middleware sees the request.
-    Answer(Box<Answer>),
-}
-
-/// An answer that a middleware gives in place of the service.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers; framing is added by `proxy`.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: &'static str,
-    /// For the log: `redirectScheme`, `stripPrefix: the rest of the path is not canonical`.
-    pub reason: &'static str,
-}
-
-impl Answer {
-    /// An answer in plain text whose body is the status's own text.
-    pub(crate) fn text(status: StatusCode, reason: &'static str) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        Self { status, headers, body: status.canonical_reason().unwrap_or_default(), reason }
-    }
-}
-
 /// 400: the request cannot be forwarded in the form that this middleware would give it.
 pub(crate) fn refuse(reason: &'static str) -> Flow {
-    Flow::Answer(Box::new(Answer::text(StatusCode::BAD_REQUEST, reason)))
+    Flow::answer(Answer::text(StatusCode::BAD_REQUEST, reason))
 }
 
 #[cfg(test)]

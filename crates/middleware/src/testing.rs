@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use seaway_head::{RequestHead, Target};
 
-use crate::Flow;
+use crate::protocol::{Asked, Length};
+use crate::{Context, Flow, Memory};
 
 /// `GET <target>` to `app.example`, judged as the data plane would.
 pub(crate) fn get(target: &str) -> RequestHead {
@@ -31,11 +33,38 @@ pub(crate) fn to(host: &str, target: &str) -> RequestHead {
     }
 }
 
+/// One exchange's share of a middleware's context, and what hooks left there.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    pub(crate) now: Duration,
+    pub(crate) memory: Memory,
+    pub(crate) user: Option<Box<str>>,
+    pub(crate) remember: u64,
+    pub(crate) upgrade: bool,
+    pub(crate) body: Option<Length>,
+}
+
+impl Desk {
+    /// The context of the next hook: of a `GET` without a body unless said otherwise.
+    pub(crate) fn cx(&mut self) -> Context<'_> {
+        let body = self.body.unwrap_or(Length::None);
+        Context {
+            now: self.now,
+            asked: Asked { method: &Method::GET, target: None, host: None, body, upgrade: self.upgrade },
+            certificates: &[],
+            memory: &mut self.memory,
+            user: &mut self.user,
+            remember: &mut self.remember,
+        }
+    }
+}
+
 /// Path and query after a hook, or the status that it answered.
 pub(crate) fn outcome(head: &RequestHead, flow: &Flow) -> Result<String, StatusCode> {
     match flow {
         Flow::Next => Ok(head.target.as_path_and_query().to_string()),
         Flow::Answer(answer) => Err(answer.status),
+        Flow::Need(need) => panic!("{need:?}"),
     }
 }
 
@@ -52,5 +81,6 @@ pub(crate) fn redirect(flow: &Flow) -> Option<(u16, &str)> {
             let location = answer.headers.get(header::LOCATION).map_or("", |v| v.to_str().unwrap());
             Some((answer.status.as_u16(), location))
         }
+        Flow::Need(need) => panic!("{need:?}"),
     }
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE};
 use http::{Method, Response, StatusCode, Uri, Version};
 use seaway_head::{Judged, RequestHead, ResponseHead, hop};
-use seaway_middleware::{Flow, Middleware};
+use seaway_middleware::protocol::{Asked, CameFrom, Length};
+use seaway_middleware::{Came, Context, Flow, Memory, Middleware};
 use seaway_routing::{Route, RouteTarget};
 
 use crate::body::{ClientBody, Source};
@@ -105,8 +106,9 @@ async fn exchange(
     let (mut answer, passed) = match passed {
         Err((passed, answer)) => {
             flight.trail.error = Some(answer.reason);
-            let mut response = bare(answer.status, answer.body);
-            response.headers_mut().extend(answer.headers);
+            let mut response = Response::new(answer.body);
+            *response.status_mut() = answer.status;
+            *response.headers_mut() = answer.headers;
             (Answer::local(response), passed)
         }
         // 5 the service
@@ -166,12 +168,30 @@ async fn exchange(
 
 /// Runs the request hooks. A middleware that answers gives how many had passed before it.
 fn pass(chain: &[Arc<Middleware>], head: &mut RequestHead) -> Result<(), (usize, Box<seaway_middleware::Answer>)> {
+    let method = head.method.clone();
+    let (mut memory, mut user, mut remember) = (Memory::Nothing, None, 0);
+    let mut cx = context(&method, &mut memory, &mut user, &mut remember);
     for (passed, middleware) in chain.iter().enumerate() {
-        if let Flow::Answer(answer) = middleware.on_request(head) {
-            return Err((passed, answer));
+        match middleware.on_request(head, &mut cx) {
+            Flow::Next => {}
+            Flow::Answer(answer) => return Err((passed, answer)),
+            Flow::Need(_) => {
+                let answer = seaway_middleware::Answer::bare(StatusCode::INTERNAL_SERVER_ERROR, "need");
+                return Err((passed, Box::new(answer)));
+            }
         }
     }
     Ok(())
+}
+
+fn context<'a>(
+    method: &'a Method,
+    memory: &'a mut Memory,
+    user: &'a mut Option<Box<str>>,
+    remember: &'a mut u64,
+) -> Context<'a> {
+    let asked = Asked { method, target: None, host: None, body: Length::None, upgrade: false };
+    Context { now: std::time::Duration::ZERO, asked, certificates: &[], memory, user, remember }
 }
 
 impl Answer {
@@ -198,7 +218,11 @@ impl Answer {
 
     fn rewrite(&mut self, middleware: &Middleware) {
         let mut status = self.status;
-        middleware.on_response(&mut ResponseHead { status: &mut status, headers: &mut self.headers });
+        let (mut memory, mut user, mut remember) = (Memory::Nothing, None, 0);
+        let mut cx = context(&Method::GET, &mut memory, &mut user, &mut remember);
+        let came = Came { from: CameFrom::Server, body: Length::Unknown, head_only: false, repeatable: false };
+        let mut head = ResponseHead { status: &mut status, headers: &mut self.headers };
+        let _next = middleware.on_response(&mut head, &came, &mut cx);
         // A tunnel has been granted: that is not a middleware's to change.
         if !matches!(self.body, Content::Tunnel(_)) && status != self.status {
             (self.status, self.reason) = (status, None);
