@@ -6,6 +6,8 @@
 pub mod constraints;
 pub mod container;
 pub mod default_rule;
+pub mod document;
+pub mod dynamic;
 mod gather;
 mod literal;
 mod names;
@@ -14,3 +16,4 @@ pub mod statics;
 mod tokens;
 
 pub use container::{Decoded, decode_container};
+pub use dynamic::{Dynamic, FileService, read_dynamic};
