@@ -64,6 +64,24 @@ impl EntryPointTable {
         self.routes.iter().find(|route| route.matcher.matches(head))
     }
 
+    /// Some route's rule names this host, or its parent with a `*`. `host` is canonical.
+    pub fn names_host(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let look = &mut || ();
+        !self.index.exact.get(host, look).is_empty() || !self.index.wildcard(host, look).is_empty()
+    }
+
+    /// The places of the routes that are tried for this host, in order; of no other host's routes anything is asked.
+    pub fn candidates(&self, host: &str) -> Vec<usize> {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let look = &mut || ();
+        let lists = [self.index.exact.get(host, look), self.index.wildcard(host, look), &self.index.fallback];
+        let mut places: Vec<usize> = lists.into_iter().flatten().map(|candidate| candidate.place()).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
     fn with_seed(mut routes: Vec<Route>, seed: Option<u64>) -> Self {
         routes.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
         let index = HostIndex::new(&routes, seed);

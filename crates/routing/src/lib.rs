@@ -5,6 +5,7 @@
 
 pub mod balancer;
 pub mod compile;
+pub mod explain;
 pub mod index;
 pub mod matcher;
 pub mod publish;

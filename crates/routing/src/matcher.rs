@@ -1,6 +1,7 @@
 //! A rule, compiled: one question, asked of one request head.
 
 mod query;
+mod trace;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -13,6 +14,8 @@ use regex::Regex;
 use seaway_config::regexp;
 use seaway_head::RequestHead;
 use seaway_rule::{Expr, HostPattern};
+
+pub use trace::{Part, Trace};
 
 /// A compiled rule. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -181,14 +184,18 @@ fn settle(expr: &Expr, hosts: Option<&[HostPattern]>, root: &mut Node) -> HostPa
         return HostPart::All;
     }
     let (Expr::And(members), Node::All(nodes)) = (expr, root) else { return HostPart::Unknown };
-    let is_it = |member: &Expr| is_about_host(member) && member.necessary_hosts().as_deref() == hosts;
-    match members.iter().position(is_it) {
+    match first_about_host(members, hosts) {
         Some(at) if at < nodes.len() => {
             nodes.swap(0, at);
             HostPart::First
         }
         _ => HostPart::Unknown,
     }
+}
+
+/// Which of the conditions `hosts` were taken from, where it is about the host alone.
+fn first_about_host(members: &[Expr], hosts: Option<&[HostPattern]>) -> Option<usize> {
+    members.iter().position(|member| is_about_host(member) && member.necessary_hosts().as_deref() == hosts)
 }
 
 /// Whether a rule takes every request to a host that it names, and no other.

@@ -59,6 +59,14 @@ impl Balancer {
         !self.strides.is_empty() && state.virtual_time.load(Ordering::Relaxed) > RESTART
     }
 
+    /// Which one [`next`](Self::next) would give, if nobody else asked before. Nothing changes.
+    pub(crate) fn peek(&self, service: &Service, takes: impl Fn(&Server) -> bool) -> Option<usize> {
+        let places = service.servers.iter().zip(&self.strides).enumerate();
+        let usable = places.filter(|(_, (server, stride))| **stride > 0 && takes(server));
+        let deadline = |(index, _): (usize, _)| Some((index, self.deadlines.get(index)?.load(Ordering::Relaxed)));
+        usable.filter_map(deadline).min_by_key(|(_, deadline)| *deadline).map(|(index, _)| index)
+    }
+
     /// The next server of those that `takes` accepts and that have not been tried.
     pub(crate) fn next(&self, service: &Service, tried: &Tried, takes: impl Fn(&Server) -> bool) -> Option<usize> {
         let clock = &service.state.virtual_time;
