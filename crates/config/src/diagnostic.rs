@@ -155,6 +155,8 @@ pub enum Code {
     DefinitionChanged = 502,
     /// A container's own definition of a router cannot be used, so its server is kept from the one in force.
     Withheld = 503,
+    /// Two files declare the same object; neither definition is used.
+    DuplicateObject = 504,
 
     // 06xx: the provider
     /// The Docker Engine cannot be reached.
@@ -163,6 +165,12 @@ pub enum Code {
     BadConstraints = 602,
     /// A container could not be inspected.
     InspectFailed = 603,
+    /// A configuration file cannot be read, or its text is not what its name says; its last good content stays in force.
+    UnreadableFile = 604,
+    /// The template of a configuration file cannot be filled in; its last good content stays in force.
+    BadTemplate = 605,
+    /// A provider that is polled does not answer; what it said last stays in force.
+    ProviderUnreachable = 606,
 
     // 07xx: static options
     /// A static option does not exist.
