@@ -5,6 +5,7 @@
 //! with any character that could end a string of the rule makes the rendering fail, it is never put into the rule.
 
 mod action;
+mod file;
 mod functions;
 mod parse;
 mod render;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use parse::Node;
 
 use crate::gather::show;
+pub use file::{Environment, render_file};
 
 /// Longest template and longest result, in bytes.
 const MAX_BYTES: usize = 64 * 1024;

@@ -20,6 +20,7 @@ pub(super) const NAMES: &[&str] = &[
     "default",
     "div",
     "empty",
+    "env",
     "eq",
     "first",
     "ge",
@@ -81,6 +82,7 @@ pub(super) const NAMES: &[&str] = &[
     "trimSuffix",
     "trunc",
     "uniq",
+    "until",
     "upper",
     "values",
     "without",
@@ -139,6 +141,13 @@ pub(super) fn call(name: &str, arguments: Vec<Value>) -> Result<Value, String> {
 fn list_function(name: &str, args: &mut Args) -> Result<Option<Value>, String> {
     Ok(Some(match name {
         "list" => Value::List(args.rest()),
+        "until" => {
+            let end = args.number()?;
+            if usize::try_from(end).is_ok_and(|end| end > MAX_ITEMS) {
+                return Err(format!("the list has more than {MAX_ITEMS} items"));
+            }
+            Value::List((0..end).map(Value::Int).collect())
+        }
         "first" => args.list()?.into_iter().next().unwrap_or(Value::Nil),
         "last" => args.list()?.pop().unwrap_or(Value::Nil),
         "rest" => Value::List(args.list()?.into_iter().skip(1).collect()),

@@ -238,7 +238,7 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
 }
 
 /// Where the action's `}}` begins: not inside a string or comment.
-fn action_end(body: &str) -> Result<usize, String> {
+pub(super) fn action_end(body: &str) -> Result<usize, String> {
     let unclosed = || "a {{ is not closed".to_owned();
     let comment = body.trim_start();
     if comment.starts_with("/*") {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::action::{Command, Operand, Pipeline};
 use super::parse::Node;
 use super::value::{MAX_TEXT, Value};
-use super::{MAX_BYTES, RuleContext, functions};
+use super::{Environment, MAX_BYTES, RuleContext, functions};
 
 /// How the error about a field of the root that nobody has begins.
 pub(super) const NO_FIELD: &str = "there is no .";
@@ -20,9 +20,20 @@ pub(super) fn render(nodes: &[Node], cx: &RuleContext<'_>) -> Result<String, Str
         ("ContainerName".to_owned(), Value::foreign(cx.container_name)),
         ("Labels".to_owned(), Value::Map(labels)),
     ]));
-    let mut run = Run { root: &root, output: String::new(), variables: Vec::new(), steps: 0, work: 0 };
+    let mut run = Run::new(&root, MAX_BYTES, None);
     run.block(nodes, &root)?;
     Ok(run.output)
+}
+
+/// Renders a template that nothing is filled into but what it asks the environment for; at most `most` bytes.
+pub(super) fn render_alone(nodes: &[Node], most: usize, environment: Environment<'_>) -> Result<String, String> {
+    let root = Value::Map(BTreeMap::new());
+    let mut run = Run::new(&root, most, Some(environment));
+    match run.block(nodes, &root) {
+        Ok(_) => Ok(run.output),
+        Err(what) if run.unset.is_empty() => Err(what),
+        Err(what) => Err(format!("{what} (not set in the environment: {})", run.unset.join(", "))),
+    }
 }
 
 /// How a block ended.
@@ -35,6 +46,11 @@ enum Flow {
 struct Run<'r> {
     root: &'r Value,
     output: String,
+    /// Most bytes of output.
+    most: usize,
+    environment: Option<Environment<'r>>,
+    /// Variables of the environment that were asked for and are not there.
+    unset: Vec<String>,
     /// The innermost last.
     variables: Vec<(String, Value)>,
     steps: usize,
@@ -42,7 +58,12 @@ struct Run<'r> {
     work: usize,
 }
 
-impl Run<'_> {
+impl<'r> Run<'r> {
+    fn new(root: &'r Value, most: usize, environment: Option<Environment<'r>>) -> Self {
+        let (variables, unset) = (Vec::new(), Vec::new());
+        Self { root, output: String::new(), most, environment, unset, variables, steps: 0, work: 0 }
+    }
+
     fn block(&mut self, nodes: &[Node], dot: &Value) -> Result<Flow, String> {
         let scope = self.variables.len();
         let flow = self.nodes(nodes, dot);
@@ -197,20 +218,45 @@ impl Run<'_> {
             && let (Value::Map(known), Some(first)) = (value, names.first())
             && !known.contains_key(first)
         {
-            return Err(format!("{NO_FIELD}{first}; there are .Name, .ContainerName and .Labels"));
+            return Err(match self.environment {
+                Some(_) => format!("{NO_FIELD}{first}; a file has no fields, and env \"NAME\" asks the environment"),
+                None => format!("{NO_FIELD}{first}; there are .Name, .ContainerName and .Labels"),
+            });
         }
         fields(value, names)
     }
 
     fn call(&mut self, name: &str, arguments: Vec<Value>) -> Result<Value, String> {
-        let result = functions::call(name, arguments).map_err(|why| format!("{name}: {why}"))?;
+        let result = match name {
+            "env" => self.ask_environment(&arguments),
+            _ => functions::call(name, arguments),
+        };
+        let result = result.map_err(|why| format!("{name}: {why}"))?;
         self.step(result.size())?;
         Ok(result)
     }
 
+    /// What is not set is nothing, which may get a `default` and cannot be printed: an empty text in its place could take
+    /// a router's middlewares away.
+    fn ask_environment(&mut self, arguments: &[Value]) -> Result<Value, String> {
+        let Some(environment) = self.environment else {
+            return Err("only files may ask the environment".to_owned());
+        };
+        let [Value::Text(name)] = arguments else {
+            return Err("one name is expected".to_owned());
+        };
+        match environment(&name.text) {
+            Some(value) => Ok(Value::own(value)),
+            None => {
+                self.unset.push(crate::gather::show(&name.text));
+                Ok(Value::Nil)
+            }
+        }
+    }
+
     fn put(&mut self, text: &str) -> Result<(), String> {
-        if self.output.len() + text.len() > MAX_BYTES {
-            return Err(format!("the rule has more than {MAX_BYTES} bytes"));
+        if self.output.len() + text.len() > self.most {
+            return Err(format!("the result has more than {} bytes", self.most));
         }
         self.output.push_str(text);
         Ok(())
