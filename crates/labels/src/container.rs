@@ -4,13 +4,13 @@
 //! its routers with it, a service only where the fault could change where requests go. A label of which nobody can
 //! tell whose it is quarantines every router of the container.
 
-mod middleware;
+pub(crate) mod middleware;
 mod misplaced;
-mod object;
+pub(crate) mod object;
 mod provider;
-mod report;
-mod router;
-mod service;
+pub(crate) mod report;
+pub(crate) mod router;
+pub(crate) mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,7 +96,7 @@ pub fn decode_container(labels: &BTreeMap<String, String>, provider: &str, conta
 fn objects(gathered: &Gathered, labels: &BTreeMap<String, String>, decoded: &mut Decoded, report: &mut Report) {
     for object in Object::ALL {
         for (name, node) in gathered.objects(object) {
-            let cx = Context { object, name, node, labels, gathered };
+            let cx = Context { object, name, node, labels, gathered, is_file: false };
             match object {
                 Object::Router => {
                     let router = router::decode(&cx, report);

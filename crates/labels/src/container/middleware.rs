@@ -8,7 +8,7 @@ use super::report::Report;
 use crate::gather::{Object, Problem, problem};
 use seaway_config::suggest::nearest;
 
-pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Middleware> {
+pub(crate) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Middleware> {
     let (options, mut problems) = cx.decode::<MiddlewareOptions>();
     for found in &mut problems {
         not_yet(found);

@@ -12,18 +12,20 @@ use crate::gather::{Gathered, Object, Problem, line, problem, replace_part, show
 use seaway_config::suggest::nearest;
 
 /// One object and all that is known around it.
-pub(super) struct Context<'a> {
-    pub(super) object: Object,
+pub(crate) struct Context<'a> {
+    pub(crate) object: Object,
     /// Its name as spelt.
-    pub(super) name: &'a str,
-    pub(super) node: &'a Node,
-    pub(super) labels: &'a BTreeMap<String, String>,
-    pub(super) gathered: &'a Gathered,
+    pub(crate) name: &'a str,
+    pub(crate) node: &'a Node,
+    pub(crate) labels: &'a BTreeMap<String, String>,
+    pub(crate) gathered: &'a Gathered,
+    /// It stands in a file and not in labels: keys are paths in it, and more kinds of services can be said.
+    pub(crate) is_file: bool,
 }
 
 impl Context<'_> {
     /// Decodes the node; every problem of the object, in the order in which they are best told.
-    pub(super) fn decode<T: Decode + Default>(&self) -> (T, Vec<Problem>) {
+    pub(crate) fn decode<T: Decode + Default>(&self) -> (T, Vec<Problem>) {
         let mut problems: Vec<Problem> = name_problem(self).into_iter().collect();
         let refused = self.gathered.refused.iter();
         let mine = refused.filter(|(o, n, _)| *o == self.object && n.eq_ignore_ascii_case(self.name));
@@ -41,12 +43,12 @@ impl Context<'_> {
     }
 
     /// The key of the object's first label.
-    pub(super) fn first_key(&self) -> String {
+    pub(crate) fn first_key(&self) -> String {
         self.full_key(&self.node.key)
     }
 
     /// The key of the first label at or below `key`.
-    pub(super) fn full_key(&self, key: &str) -> String {
+    pub(crate) fn full_key(&self, key: &str) -> String {
         let from = self.labels.range::<str, _>((std::ops::Bound::Included(key), std::ops::Bound::Unbounded));
         let here = from.map(|(k, _)| k.as_str()).take_while(|k| k.starts_with(key));
         let mut below = here.filter(|k| matches!(k.as_bytes().get(key.len()), None | Some(b'.' | b'[')));
@@ -54,7 +56,7 @@ impl Context<'_> {
     }
 
     /// The key of the option at `path`, if a label speaks about it.
-    pub(super) fn key_of(&self, path: &[&str]) -> Option<String> {
+    pub(crate) fn key_of(&self, path: &[&str]) -> Option<String> {
         let mut node = self.node;
         for name in path {
             node = node.child(name)?;

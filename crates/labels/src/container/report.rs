@@ -10,7 +10,7 @@ use crate::gather::{Object, Problem, problem};
 /// Most diagnostics that one container gives.
 const MAX_DIAGNOSTICS: usize = 100;
 
-pub(super) struct Report {
+pub(crate) struct Report {
     origin: Origin,
     found: Vec<Diagnostic>,
     left_out: usize,
@@ -20,36 +20,36 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(provider: &str, container: &str) -> Self {
+    pub(crate) fn new(provider: &str, container: &str) -> Self {
         let origin = Origin::resource(provider, container);
         let (found, rule_lost) = (Vec::new(), BTreeSet::new());
         Self { origin, found, left_out: 0, worst_left_out: Severity::Info, rule_lost, no_answer: false }
     }
 
     /// The container, at one of its labels.
-    pub(super) fn at(&self, key: &str) -> Origin {
+    pub(crate) fn at(&self, key: &str) -> Origin {
         self.origin.at(key)
     }
 
     /// `web@docker`.
-    pub(super) fn qualified(&self, name: &str) -> String {
+    pub(crate) fn qualified(&self, name: &str) -> String {
         format!("{}@{}", crate::gather::show(name), self.origin.provider)
     }
 
     /// Something is not published.
-    pub(super) fn error(&mut self, problem: &Problem, consequence: impl Into<String>) -> Diagnostic {
+    pub(crate) fn error(&mut self, problem: &Problem, consequence: impl Into<String>) -> Diagnostic {
         let found = Diagnostic::error(problem.code, self.at(&problem.key), problem.message.clone(), consequence);
         self.put(found.fix(problem.fix.clone()))
     }
 
     /// Something is ignored.
-    pub(super) fn warn(&mut self, problem: &Problem, consequence: impl Into<String>) -> Diagnostic {
+    pub(crate) fn warn(&mut self, problem: &Problem, consequence: impl Into<String>) -> Diagnostic {
         let found = Diagnostic::warning(problem.code, self.at(&problem.key), problem.message.clone(), consequence);
         self.put(found.fix(problem.fix.clone()))
     }
 
     /// The problem belongs to nobody in particular: every router of the container is off.
-    pub(super) fn quarantine_all(&mut self, decoded: &mut Decoded, problem: &Problem) {
+    pub(crate) fn quarantine_all(&mut self, decoded: &mut Decoded, problem: &Problem) {
         let consequence = match self.no_answer {
             false => "every router of this container answers 503, because any of them could be meant",
             true => "its routers are off, because any of them could be meant, and none is made by itself",
@@ -59,7 +59,7 @@ impl Report {
     }
 
     /// Quarantines an object that is decoded already, unless it is.
-    pub(super) fn quarantine_named(&mut self, decoded: &mut Decoded, object: Object, name: &str, problem: &Problem) {
+    pub(crate) fn quarantine_named(&mut self, decoded: &mut Decoded, object: Object, name: &str, problem: &Problem) {
         let found = self.error(problem, self.off(object, name));
         let place = match object {
             Object::Router => decoded.routers.get_mut(name).map(|o| &mut o.quarantine),
@@ -72,22 +72,22 @@ impl Report {
     }
 
     /// The container declares no router, and none will be made for it: there is nothing that could answer 503.
-    pub(super) fn no_answer(&mut self) {
+    pub(crate) fn no_answer(&mut self) {
         self.no_answer = true;
     }
 
     /// The router's rule was refused: from now on, what is said of it does not promise an answer to its requests.
-    pub(super) fn rule_lost(&mut self, router: &str) {
+    pub(crate) fn rule_lost(&mut self, router: &str) {
         self.rule_lost.insert(router.to_owned());
     }
 
     /// The routers whose rule was refused.
-    pub(super) fn take_rule_lost(&mut self) -> BTreeSet<String> {
+    pub(crate) fn take_rule_lost(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.rule_lost)
     }
 
     /// What it means that an object is off.
-    pub(super) fn off(&self, object: Object, name: &str) -> String {
+    pub(crate) fn off(&self, object: Object, name: &str) -> String {
         let lost = object == Object::Router && self.rule_lost.contains(name);
         let name = self.qualified(name);
         match object {
@@ -102,13 +102,13 @@ impl Report {
     }
 
     /// One word on TCP and UDP, however many such labels there are.
-    pub(super) fn not_yet_tcp_udp(&mut self, key: &str) {
+    pub(crate) fn not_yet_tcp_udp(&mut self, key: &str) {
         let found = problem(key, Code::NotSupportedYet, "TCP and UDP routing do not work yet");
         self.warn(&found, "the container's TCP and UDP labels are ignored");
     }
 
     /// All that was found.
-    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         if self.left_out > 0 {
             let message = format!("{} further faults are not listed", self.left_out);
             let mut rest = Diagnostic::warning(Code::LabelLimit, self.origin.clone(), message, "");

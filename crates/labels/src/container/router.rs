@@ -11,7 +11,7 @@ use crate::gather::{Object, Problem, line, problem, show};
 /// Above this, priorities are the internal routers'.
 const MAX_PRIORITY: i64 = i64::MAX - 1000;
 
-pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Router> {
+pub(crate) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Router> {
     let (router, mut problems) = cx.decode::<Router>();
     problems.extend(checks(cx, &router));
     if router.rule.is_empty() && problems.iter().any(|found| is_about_rule(&found.path)) {

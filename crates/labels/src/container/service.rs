@@ -16,14 +16,12 @@ const TUNING: [&str; 6] =
     ["strategy", "sticky", "passHostHeader", "responseForwarding", "healthCheck", "passiveHealthCheck"];
 /// What says where requests go, or what stands in front of the servers; what looks like one of these is no tuning.
 const PLACING: [&str; 6] = ["server", "serversTransport", "middlewares", "port", "scheme", "url"];
-/// Kinds of services beside `loadBalancer`.
-const OTHER_KINDS: [&str; 4] = ["weighted", "mirroring", "failover", "highestRandomWeight"];
 
-pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<ServiceOptions> {
+pub(crate) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<ServiceOptions> {
     let (mut options, problems) = cx.decode::<ServiceOptions>();
     let mut fatal = Vec::new();
     for mut found in problems {
-        if found.code == Code::UnknownOption {
+        if found.code == Code::UnknownOption && !cx.is_file {
             explain(cx, &mut found);
         }
         if is_tuning(&found.path) {
@@ -32,12 +30,17 @@ pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<ServiceO
             fatal.push(found);
         }
     }
+    fatal.extend(elsewhere(cx, &options));
+    let stands_before_others = options.weighted.is_some()
+        || options.mirroring.is_some()
+        || options.failover.is_some()
+        || options.highest_random_weight.is_some();
     match &mut options.load_balancer {
         Some(balancer) => {
             tune(cx, balancer, report);
             fatal.extend(place(cx, balancer));
         }
-        None if fatal.is_empty() => {
+        None if fatal.is_empty() && !stands_before_others => {
             let message = "the service has no load balancer";
             let fix = format!("{}.loadbalancer.server.port=80", cx.node.key);
             fatal.push(Problem { fix, ..problem(&cx.first_key(), Code::EmptyService, message) });
@@ -52,15 +55,40 @@ pub(super) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<ServiceO
     declared
 }
 
-/// What Traefik's users often write: `loadbalancer.port`, which stands below `server`, and the kinds of services that
-/// labels cannot declare.
+/// What only files can say, or only labels: a container is a server, a file names them.
+fn elsewhere(cx: &Context<'_>, options: &ServiceOptions) -> Vec<Problem> {
+    let mut found = Vec::new();
+    if cx.is_file {
+        if let Some(node) = cx.node.child("loadBalancer").and_then(|balancer| balancer.child("server")) {
+            let message = "in a file the servers are a list: servers, and each of them has a url";
+            let fix = format!("{}s: [{{ url: \"http://10.0.0.7:80\" }}]", node.key);
+            found.push(Problem { fix, ..problem(&node.key, Code::UnknownOption, message) });
+        }
+        return found;
+    }
+    let kinds = [
+        ("weighted", options.weighted.is_some()),
+        ("mirroring", options.mirroring.is_some()),
+        ("failover", options.failover.is_some()),
+        ("highestRandomWeight", options.highest_random_weight.is_some()),
+    ];
+    for (kind, _) in kinds.into_iter().filter(|(_, is_set)| *is_set) {
+        let key = cx.key_of(&[kind]).unwrap_or_else(|| cx.first_key());
+        let message = format!("services of the kind {kind} are declared in files, and labels cannot");
+        found.push(problem(&key, Code::NotSupportedYet, message));
+    }
+    if let Some(key) = cx.key_of(&["loadBalancer", "servers"]) {
+        let message = "labels say how their own container is reached: server, and not servers";
+        found.push(problem(&key, Code::UnknownOption, message));
+    }
+    found
+}
+
+/// What Traefik's users often write: `loadbalancer.port`, which stands below `server`.
 fn explain(cx: &Context<'_>, found: &mut Problem) {
     let mut parts = found.path.split('.');
     let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    if OTHER_KINDS.iter().any(|kind| kind.eq_ignore_ascii_case(first)) {
-        found.code = Code::NotSupportedYet;
-        found.message = format!("services of the kind {} do not work yet", show(first));
-    } else if first.eq_ignore_ascii_case("loadBalancer")
+    if first.eq_ignore_ascii_case("loadBalancer")
         && ServerOptions::OPTIONS.iter().any(|option| option.name.eq_ignore_ascii_case(second))
         && let Some(at) = found.key.len().checked_sub(second.len())
     {

@@ -392,7 +392,10 @@ fn what_people_often_write_is_put_right() {
     let decoded = http(&["services.s.loadbalancer.weight=3"]);
     assert_eq!(decoded.diagnostics[0].fix, "traefik.http.services.s.loadbalancer.server.weight=3");
     for (line, message) in [
-        ("services.s.weighted.services[0].name=a", "services of the kind weighted do not work yet"),
+        (
+            "services.s.weighted.services[0].name=a",
+            "services of the kind weighted are declared in files, and labels cannot",
+        ),
         ("middlewares.m.basicaut.users=a", "there is no option `basicaut` here; Traefik's basicAuth does not work yet"),
     ] {
         assert_eq!(http(&[line]).diagnostics[0].message, message);
