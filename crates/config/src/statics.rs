@@ -114,6 +114,26 @@ options! {
         buffering_size: u64 = 0, "bufferingSize", "0", "Accepted for compatibility: lines are written in batches within 10 ms.";
         add_internals: bool = false, "addInternals", "false", "Also log requests to the API and ping.";
         filters: AccessLogFilters = AccessLogFilters::default(), "filters", "", "Only lines that one of these lets through.";
+        fields: AccessLogFields = AccessLogFields::default(), "fields", "", "Which fields and headers are written.";
+    }
+
+    /// `accessLog.fields`.
+    section struct AccessLogFields {
+        default_mode: String = "keep".to_owned(), "defaultMode", "keep", "Fields: keep or drop.";
+        names: BTreeMap<String, String> = BTreeMap::new(), "names", "", "The mode of one field, whose name may be written in any case.";
+        headers: FieldHeaders = FieldHeaders::default(), "headers", "", "Headers of requests and responses.";
+        query_parameters: FieldQueryParameters = FieldQueryParameters::default(), "queryParameters", "", "The query.";
+    }
+
+    /// `accessLog.fields.headers`.
+    section struct FieldHeaders {
+        default_mode: String = "drop".to_owned(), "defaultMode", "drop", "Headers: keep, drop or redact.";
+        names: BTreeMap<String, String> = BTreeMap::new(), "names", "", "The mode of one header.";
+    }
+
+    /// `accessLog.fields.queryParameters`.
+    section struct FieldQueryParameters {
+        default_mode: String = "keep".to_owned(), "defaultMode", "keep", "The query: keep or drop.";
     }
 
     /// `accessLog.filters`.
@@ -145,6 +165,7 @@ options! {
         buckets: Vec<String> = ["0.1", "0.3", "1.2", "5"].map(str::to_owned).to_vec(), "buckets", "0.1,0.3,1.2,5", "Upper bounds of the buckets for durations, in seconds, ascending.";
         entry_point: String = "traefik".to_owned(), "entryPoint", "traefik", "Where /metrics is answered.";
         manual_routing: bool = false, "manualRouting", "false", "Only through a router to prometheus@internal.";
+        header_labels: BTreeMap<String, String> = BTreeMap::new(), "headerLabels", "", "Labels of requests that are counted, each with the header that gives its value.";
     }
 
     /// `global`.
@@ -173,12 +194,19 @@ options! {
         user: String = String::new(), "user", "", "uid[:gid] to become once it listens and the engine's socket is there; 65532 where it is root, 0 to stay root.";
         labels: SeawayLabels = SeawayLabels::default(), "labels", "", "What labels may ask for.";
         hold: HoldOptions = HoldOptions::default(), "hold", "", "Requests that wait for a service to come back.";
+        api: SeawayApi = SeawayApi::default(), "api", "", "What the API tells.";
+        explain404: bool = false, "explain404", "false", "Tell clients why no router takes their request.";
         control_socket: String = "/run/seaway/control.sock".to_owned(), "controlSocket", "/run/seaway/control.sock", "Unix socket for seaway healthcheck; empty for none.";
     }
 
     /// `seaway.labels`.
     section struct SeawayLabels {
         allow_internal: bool = false, "allowInternal", "false", "Containers may route to internal services such as api@internal.";
+    }
+
+    /// `seaway.api`.
+    section struct SeawayApi {
+        show_secrets: bool = false, "showSecrets", "false", "Show passwords and users where the API would hide them, as Traefik does.";
     }
 
     /// `seaway.hold`.

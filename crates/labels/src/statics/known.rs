@@ -10,7 +10,6 @@ use seaway_config::suggest::{nearest, within_one_edit};
 /// Options of Traefik's that do not work yet, with all that stands below them. `*` is a name.
 pub(super) const NOT_YET: &[&str] = &[
     "accessLog.dualOutput",
-    "accessLog.fields",
     "accessLog.otlp",
     "certificatesResolvers",
     "configFile",
@@ -43,7 +42,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "metrics.datadog",
     "metrics.influxDB2",
     "metrics.otlp",
-    "metrics.prometheus.headerLabels",
     "metrics.statsD",
     "ocsp",
     "providers.consul",

@@ -181,7 +181,6 @@ fn options_that_only_traefik_has() {
         "--certificatesresolvers.le.acme.email=a@b.test",
         "--metrics.datadog=true",
         "--metrics.otlp",
-        "--metrics.prometheus.headerlabels.useragent=User-Agent",
         "--tracing",
         "--providers.file.directory=/x",
         "--providers.swarm",
@@ -193,7 +192,6 @@ fn options_that_only_traefik_has() {
         "--entrypoints.web.http.middlewares=auth@file",
         "--entrypoints.web.proxyprotocol.insecure",
         "--log.maxsize=1",
-        "--accesslog.fields.defaultmode=keep",
         "--serverstransport.insecureskipverify=true",
         "--core.defaultrulesyntax=v2",
         "--configfile=/x.yml",
@@ -206,7 +204,7 @@ fn options_that_only_traefik_has() {
     assert_eq!(found.code, Code::NotSupportedYet, "its value is no second mistake");
     for variable in [
         "TRAEFIK_METRICS_STATSD",
-        "TRAEFIK_METRICS_PROMETHEUS_HEADERLABELS_AGENT",
+        "TRAEFIK_METRICS_DATADOG_ADDRESS",
         "TRAEFIK_ENTRYPOINTS_MY_WEB_HTTP_TLS_CERTRESOLVER",
         "TRAEFIK_CERTIFICATESRESOLVERS_LE_ACME_EMAIL",
     ] {
