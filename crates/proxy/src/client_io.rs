@@ -6,7 +6,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use seaway_routing::Millis;
@@ -44,6 +44,8 @@ pub(crate) enum Doing {
     Rest,
     /// Tunnelling: no limits of ours apply.
     Tunnel,
+    /// Our side is closed, and the client is given a moment to read what was sent last.
+    Linger,
 }
 
 /// One client connection: its socket and what it is doing; shared by whoever reads requests from it, its exchanges and the worker's sweeper.
@@ -234,25 +236,31 @@ impl ClientState {
     pub(crate) async fn linger(&self) {
         // Who still reads a body learns that there is no more.
         self.wake();
+        let shut = poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)).await;
+        if shut.is_err() || self.times.linger.is_zero() {
+            return;
+        }
+        // The sweeper's clock, and no timer of its own: setting one wakes the runtime, which costs a system call.
+        self.enter(Doing::Linger, self.times.linger);
         let mut left = LINGER_BYTES;
-        let reading = poll_fn(|cx| {
-            let mut stream = self.stream.borrow_mut();
-            if ready!(Pin::new(&mut *stream).poll_shutdown(cx)).is_err() {
-                return Poll::Ready(());
-            }
+        poll_fn(|cx| {
             // On the stack, and not a part of every connection's future.
             let mut sink = [MaybeUninit::uninit(); 4096];
             loop {
                 let mut buffer = ReadBuf::uninit(&mut sink);
-                match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
-                    Ok(()) if !buffer.filled().is_empty() && left > buffer.filled().len() => {
+                match Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut buffer) {
+                    Poll::Pending if !self.expired.get() => {
+                        self.register(cx);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Ok(())) if !buffer.filled().is_empty() && left > buffer.filled().len() => {
                         left -= buffer.filled().len();
                     }
                     _ => return Poll::Ready(()),
                 }
             }
-        });
-        let _too_long = tokio::time::timeout(self.times.linger, reading).await;
+        })
+        .await;
     }
 
     /// Lets the connection end so that the client cannot take what it has for the whole of a response.

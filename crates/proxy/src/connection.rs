@@ -19,7 +19,7 @@ use crate::error::ClientLeft;
 use crate::exchange::{self, Asking};
 use crate::http1::request::{BadHead, Bounds, Head};
 use crate::http1::respond::Reply;
-use crate::listener::{ClientTimes, EntryPoint, Listening, QUEUE, tune};
+use crate::listener::{ClientTimes, EntryPoint, Listening, QUEUE};
 use crate::response::ResponseBody;
 use crate::spread::{Handed, Message, Open, Seat};
 use crate::tunnel::Tunnel;
@@ -189,7 +189,6 @@ fn spawn(
     peer: SocketAddr,
     open: Open,
 ) {
-    tune(&stream);
     let client = ClientState::new(stream, entry_point.idle_timeout, times);
     let address = canonical_peer(peer);
     let connection = Rc::new(Connection {
@@ -237,6 +236,8 @@ async fn serve(connection: &Rc<Connection>) {
             }
             (End::Rests, _) if client.is_woken().await => {}
             (End::Broken, _) => return client.reset(),
+            // To close it resets nothing where nothing is left unread, and nothing will come.
+            (End::Finished, _) => return,
             _ => return Box::pin(client.linger()).await,
         }
     }

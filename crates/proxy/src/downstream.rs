@@ -14,7 +14,7 @@ use http_body::{Body as _, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::ClientLeft;
-use crate::http1::request::{BadHead, Head};
+use crate::http1::request::{self, BadHead, Head};
 use crate::http1::respond::{self, Asked, Framing, Reply, Written};
 use crate::http1::spares;
 
@@ -65,6 +65,8 @@ pub(crate) trait Exchanges<I> {
 pub(crate) enum End {
     /// Nothing more is to be said.
     Closed,
+    /// The same, and nothing more comes: the client said so, and had sent nothing besides.
+    Finished,
     /// In a body that an end of the connection in order would seem to complete.
     Broken,
     /// For the moment: no request has come for a while.
@@ -92,6 +94,7 @@ where
         })
         .await;
         let mut reply = None;
+        let mut was_last = false;
         let asked = match next {
             None => return End::Rests,
             Some(Next::Gone) => return End::Closed,
@@ -102,6 +105,7 @@ where
             }
             Some(Next::Request(head)) => {
                 let asked = Asked::by(&head);
+                was_last = !head.keep_alive && head.framing == request::Framing::None;
                 let body = wire.body(head.framing, head.expects_continue);
                 let mut exchange = pin!(exchanges.serve(head, body));
                 poll_fn(|cx| {
@@ -137,7 +141,7 @@ where
             return if broken { End::Broken } else { End::Closed };
         }
         if !poll_fn(|cx| wire.poll_rest(cx)).await || sent == Sent::Last {
-            return End::Closed;
+            return if was_last && wire.is_empty() { End::Finished } else { End::Closed };
         }
     }
 }

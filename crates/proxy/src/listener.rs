@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seaway_head::{Limits, Trust};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that the kernel completes ahead of us for each socket.
 pub(crate) const QUEUE: i32 = 4096;
@@ -113,6 +113,7 @@ fn probe(address: SocketAddr) -> io::Result<()> {
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
+    tune(&socket);
     socket.bind(&address.into())?;
     socket.listen(QUEUE)?;
     Ok(socket.into())
@@ -128,10 +129,29 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Options of an accepted connection.
-pub(crate) fn tune(stream: &tokio::net::TcpStream) {
-    // Neither failure matters to correctness: the connection is served without the option.
-    let socket = SockRef::from(stream);
+/// Options of a connection. Those that are accepted inherit them (tcp(7), socket(7) on Linux), which saves three system
+/// calls for each. No failure matters to correctness: connections are served without the option.
+fn tune(socket: &Socket) {
     let _unset = socket.set_tcp_nodelay(true);
     let _unset = socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(Duration::from_secs(180)));
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[test]
+    fn accepted_connections_inherit_the_options() {
+        let (address, sockets) = bind_one(([127, 0, 0, 1], 0).into(), 1).unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        sockets[0].set_nonblocking(false).unwrap();
+        let (accepted, _) = sockets[0].accept().unwrap();
+        let accepted = SockRef::from(&accepted);
+        assert!(accepted.tcp_nodelay().unwrap());
+        assert!(accepted.keepalive().unwrap());
+        assert_eq!(accepted.tcp_keepalive_time().unwrap(), Duration::from_secs(180));
+    }
 }

@@ -463,16 +463,29 @@ fn whose_response_has_no_body() {
 }
 
 #[test]
+fn who_says_that_nothing_follows_is_not_lingered_for() {
+    for (sent, end) in [
+        ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", End::Finished),
+        ("GET / HTTP/1.1\r\nConnection: close\r\n\r\nGET", End::Closed),
+        ("POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", End::Closed),
+        ("GET / HTTP/1.1\r\nConnection: x\r\nBad\r\n\r\n", End::Closed),
+    ] {
+        assert_eq!(start(echo).send(sent), Some(end), "{sent}");
+    }
+}
+
+#[test]
 fn old_clients() {
     for (fields, last) in [("", true), ("Connection: keep-alive\r\n", false)] {
         let mut running = start(echo);
         let end = running.send(format!("GET / HTTP/1.0\r\n{fields}\r\n"));
-        assert_eq!(end, last.then_some(End::Closed));
+        assert_eq!(end, last.then_some(End::Finished));
         let connection = if last { "close" } else { "keep-alive" };
         let want = format!("HTTP/1.0 200 OK\r\ncontent-length: 6\r\nconnection: {connection}\r\n\r\nGET / ");
         assert_eq!(running.io.take().0, want);
         let mut running = start(|_| async { Ok(reply(Frames::of(&["one", "two"]))) });
-        assert_eq!(running.send(format!("GET / HTTP/1.0\r\n{fields}\r\n")), Some(End::Closed));
+        let end = if last { End::Finished } else { End::Closed };
+        assert_eq!(running.send(format!("GET / HTTP/1.0\r\n{fields}\r\n")), Some(end));
         assert_eq!(running.io.take().0, "HTTP/1.0 200 OK\r\nconnection: close\r\n\r\nonetwo");
     }
 }
