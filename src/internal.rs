@@ -84,8 +84,25 @@ impl Shared {
             metrics: self.metrics.is_some(),
             access_log: self.options.access_log.is_some(),
             terminating: self.life.is_terminating(),
+            internal: &self.internal(),
+            options: &self.options,
         };
         self.api.handle(&view, &request.method, &request.path, request.query.as_deref()).map(Bytes::from)
+    }
+}
+
+impl Shared {
+    /// The services of Seaway's own that there are.
+    fn internal(&self) -> Vec<&'static str> {
+        let options = &self.options;
+        let there = [
+            ("api", options.api.is_some()),
+            ("dashboard", options.api.as_ref().is_some_and(|api| api.dashboard)),
+            ("noop", true),
+            ("ping", options.ping.is_some()),
+            ("prometheus", options.metrics.prometheus.is_some()),
+        ];
+        there.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
     }
 }
 

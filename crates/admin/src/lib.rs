@@ -4,13 +4,14 @@
 //! nothing here changes anything. What Seaway adds stands under keys that Traefik does not have: `diagnostics` and
 //! `seaway`.
 
+mod dump;
 mod list;
 mod objects;
 mod overview;
 mod reply;
 
-use http::{Method, Response, StatusCode, header};
-use seaway_config::statics::EntryPointOptions;
+use http::{Method, Response, StatusCode};
+use seaway_config::statics::{EntryPointOptions, StaticOptions};
 use seaway_routing::RoutingTable;
 
 use list::Query;
@@ -35,6 +36,10 @@ pub struct View<'a> {
     pub access_log: bool,
     /// Seaway has been told to stop.
     pub terminating: bool,
+    /// Services of Seaway's own that are there, without their provider: `api`, `noop`.
+    pub internal: &'a [&'a str],
+    /// All static options.
+    pub options: &'a StaticOptions,
 }
 
 /// One entry point.
@@ -79,17 +84,14 @@ impl Api {
     /// out.
     pub fn handle(&self, view: &View<'_>, method: &Method, path: &str, query: Option<&str>) -> Response<Vec<u8>> {
         if !matches!(*method, Method::GET | Method::HEAD) {
-            let mut response = reply::error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-            response.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static("GET, HEAD"));
-            return response;
+            return reply::not_allowed();
         }
         if path == "/ping" {
             return self.ping(view.terminating);
         }
         let below = path.strip_prefix(&*self.base_path).and_then(|path| path.strip_prefix("/api/"));
-        below
-            .and_then(|path| find(view, path, &Query::parse(query.unwrap_or_default())))
-            .unwrap_or_else(reply::not_found)
+        let found = || find(view, below?, &Query::parse(query.unwrap_or_default()));
+        found().unwrap_or_else(reply::not_found)
     }
 
     /// Answers `/ping`, whatever path led there.
@@ -107,19 +109,27 @@ fn find(view: &View<'_>, path: &str, query: &Query) -> Option<Response<Vec<u8>>>
         ("rawdata", None, ..) => reply::json(&objects::raw_data(view)),
         ("overview", None, ..) => reply::json(&overview::overview(view)),
         ("version", None, ..) => reply::json(&overview::version(view)),
+        ("support-dump", None, ..) => dump::answer(view),
+        ("certificates", None, ..) => list::reply(Vec::new(), query, &[]),
+        ("certificates", Some(name), None, _) => one("certificate", name, |_| None),
         ("entrypoints", None, ..) => list::reply(overview::entry_points(view), query, &[]),
         ("entrypoints", Some(name), None, _) => one("entry point", name, |name| overview::entry_point(view, name)),
         ("seaway", Some("diagnostics"), None, _) => reply::json(&overview::diagnostics(view.table.diagnostics.iter())),
         ("http", Some(kind), name, None) => {
-            let kind = Kind::from_path(kind)?;
+            let kind = Kind::from_path(kind).filter(|_| name != Some(""))?;
             match name {
                 None => list::reply(objects::all(view, kind), query, kind.searched()),
                 Some(name) => one(kind.word(), name, |name| objects::one(view, kind, name)),
             }
         }
         // There is nothing but HTTP; those who ask for all of it get an empty list and no error.
-        ("tcp", Some("routers" | "services" | "middlewares"), None, _)
-        | ("udp", Some("routers" | "services"), None, _) => list::reply(Vec::new(), query, &[]),
+        (protocol @ ("tcp" | "udp"), Some(kind), name, None) => {
+            let kind = Kind::from_path(kind).filter(|kind| protocol == "tcp" || *kind != Kind::Middlewares)?;
+            match name {
+                None => list::reply(Vec::new(), query, &[]),
+                Some(name) => one(kind.word(), name, |_| None),
+            }
+        }
         _ => return None,
     })
 }

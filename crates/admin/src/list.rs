@@ -35,9 +35,10 @@ impl Query {
     fn number(&self, name: &str, default: usize) -> Result<usize, String> {
         match self.get(name) {
             "" => Ok(default),
-            text => match text.parse() {
-                Ok(number @ 1..) => Ok(number),
-                _ => Err(format!("invalid request: {name}: {text}")),
+            text => match text.parse::<i64>() {
+                Ok(number @ 1..) => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
+                // What is no number is a zero to Traefik.
+                other => Err(format!("invalid request: {name}: {}", other.unwrap_or(0))),
             },
         }
     }

@@ -60,12 +60,18 @@ impl Kind {
     }
 
     /// The objects of this kind without their names.
-    fn bare<'v>(self, index: &Index<'v>) -> Vec<(&'v Name, Object)> {
+    fn bare(self, index: &Index<'_>) -> Vec<(Name, Object)> {
         let config = &index.table.config;
         match self {
-            Self::Routers => config.routers.iter().map(|(n, d)| (n, router::bare(index, n, d))).collect(),
-            Self::Services => config.services.iter().map(|(n, d)| (n, service::bare(index, n, d))).collect(),
-            Self::Middlewares => config.middlewares.iter().map(|(n, d)| (n, middleware::bare(index, n, d))).collect(),
+            Self::Routers => config.routers.iter().map(|(n, d)| (n.clone(), router::bare(index, n, d))).collect(),
+            Self::Services => {
+                let own = index.internal.iter().map(|name| (name.clone(), service::internal(index, name)));
+                let services = config.services.iter().filter(|(name, _)| !index.internal.contains(name));
+                services.map(|(n, d)| (n.clone(), service::bare(index, n, d))).chain(own).collect()
+            }
+            Self::Middlewares => {
+                config.middlewares.iter().map(|(n, d)| (n.clone(), middleware::bare(index, n, d))).collect()
+            }
         }
     }
 
@@ -84,17 +90,18 @@ impl Kind {
 
 /// Every object of a kind.
 pub(crate) fn all(view: &View<'_>, kind: Kind) -> Vec<Value> {
-    let index = Index::new(view.table);
-    kind.bare(&index).into_iter().map(|(name, object)| kind.named(&index, name, object)).collect()
+    let index = Index::new(view);
+    kind.bare(&index).into_iter().map(|(name, object)| kind.named(&index, &name, object)).collect()
 }
 
 /// One object by its qualified name.
 pub(crate) fn one(view: &View<'_>, kind: Kind, name: &str) -> Option<Value> {
-    let (index, config) = (Index::new(view.table), &view.table.config);
+    let (index, config) = (Index::new(view), &view.table.config);
     let (local, provider) = name.rsplit_once('@')?;
     let name = Name::new(local, provider);
     let object = match kind {
         Kind::Routers => router::bare(&index, &name, config.routers.get(&name)?),
+        Kind::Services if index.internal.contains(&name) => service::internal(&index, &name),
         Kind::Services => service::bare(&index, &name, config.services.get(&name)?),
         Kind::Middlewares => middleware::bare(&index, &name, config.middlewares.get(&name)?),
     };
@@ -103,7 +110,7 @@ pub(crate) fn one(view: &View<'_>, kind: Kind, name: &str) -> Option<Value> {
 
 /// Everything at once.
 pub(crate) fn raw_data(view: &View<'_>) -> Value {
-    let index = Index::new(view.table);
+    let index = Index::new(view);
     let mut all = Object::new();
     for kind in [Kind::Routers, Kind::Middlewares, Kind::Services] {
         let objects: Object = kind.bare(&index).into_iter().map(|(n, o)| (n.to_string(), Value::Object(o))).collect();

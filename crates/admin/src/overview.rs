@@ -13,7 +13,7 @@ pub(crate) fn version(view: &View<'_>) -> Value {
 
 /// `/api/overview`.
 pub(crate) fn overview(view: &View<'_>) -> Value {
-    let index = Index::new(view.table);
+    let index = Index::new(view);
     let none = || json!({"total": 0, "warnings": 0, "errors": 0});
     let providers: Vec<Value> = view
         .providers
@@ -31,6 +31,7 @@ pub(crate) fn overview(view: &View<'_>) -> Value {
         },
         "tcp": {"routers": none(), "services": none(), "middlewares": none()},
         "udp": {"routers": none(), "services": none()},
+        "certificates": none(),
         "features": {
             "tracing": "",
             "metrics": if view.metrics { "Prometheus" } else { "" },

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+static OPTIONS: std::sync::LazyLock<statics::StaticOptions> = std::sync::LazyLock::new(statics::StaticOptions::default);
+
 fn name(local: &str) -> Name {
     Name::new(local, "docker")
 }
@@ -87,6 +89,8 @@ fn answer(table: &RoutingTable, target: &str) -> Response<Vec<u8>> {
         metrics: true,
         access_log: true,
         terminating: false,
+        internal: &[],
+        options: &OPTIONS,
     };
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     Api::default().handle(&view, &Method::GET, path, query)
@@ -178,6 +182,7 @@ fn overview() {
             "http": {"routers": one, "services": one, "middlewares": one},
             "tcp": {"routers": none, "services": none, "middlewares": none},
             "udp": {"routers": none, "services": none},
+            "certificates": none,
             "features": {"tracing": "", "metrics": "Prometheus", "accessLog": true},
             "providers": ["Docker"],
             "seaway": {
@@ -349,6 +354,8 @@ fn nothing_but_reading_is_allowed() {
         metrics: true,
         access_log: false,
         terminating: false,
+        internal: &[],
+        options: &OPTIONS,
     };
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
         for path in ["/api/rawdata", "/ping", "/nowhere"] {
@@ -385,8 +392,134 @@ fn the_api_may_live_below_a_path() {
         metrics: true,
         access_log: false,
         terminating: true,
+        internal: &[],
+        options: &OPTIONS,
     };
     assert_eq!(api.handle(&view, &Method::GET, "/traefik/api/version", None).status(), 200);
     assert_eq!(api.handle(&view, &Method::GET, "/api/version", None).status(), 404);
     assert_eq!(api.handle(&view, &Method::GET, "/ping", None).status(), 503);
+}
+
+fn answer_as(
+    table: &RoutingTable,
+    options: &statics::StaticOptions,
+    method: &Method,
+    target: &str,
+) -> Response<Vec<u8>> {
+    let view = View {
+        table,
+        entry_points: &[],
+        providers: &[],
+        version: "0.1.0",
+        started: "2026-03-01T12:00:00Z",
+        metrics: false,
+        access_log: false,
+        terminating: false,
+        internal: &["api", "noop"],
+        options,
+    };
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    Api::default().handle(&view, method, path, query)
+}
+
+/// Statuses, types and bodies as Traefik 3.7 gives them.
+#[test]
+fn refusals_look_like_traefiks() {
+    let table = good();
+    let plain = "text/plain; charset=utf-8";
+    for (method, target, status, kind, body) in [
+        ("GET", "/api/http/routers/x@file", 404, plain, "{\"message\":\"router not found: x@file\"}\n"),
+        ("GET", "/api/tcp/routers/x@file", 404, plain, "{\"message\":\"router not found: x@file\"}\n"),
+        ("GET", "/api/tcp/middlewares/x@file", 404, plain, "{\"message\":\"middleware not found: x@file\"}\n"),
+        ("GET", "/api/udp/services/x@file", 404, plain, "{\"message\":\"service not found: x@file\"}\n"),
+        ("GET", "/api/udp/middlewares", 404, plain, "404 page not found\n"),
+        ("GET", "/api/certificates/x", 404, plain, "{\"message\":\"certificate not found: x\"}\n"),
+        ("GET", "/api/entrypoints/x", 404, plain, "{\"message\":\"entry point not found: x\"}\n"),
+        ("GET", "/api/http/routers?page=0", 400, plain, "{\"message\":\"invalid request: page: 0\"}\n"),
+        ("GET", "/api/http/routers?page=-3", 400, plain, "{\"message\":\"invalid request: page: -3\"}\n"),
+        ("GET", "/api/http/routers?per_page=abc", 400, plain, "{\"message\":\"invalid request: per_page: 0\"}\n"),
+        (
+            "GET",
+            "/api/http/routers?page=99",
+            400,
+            plain,
+            "{\"message\":\"invalid request: page: 99, per_page: 100\"}\n",
+        ),
+        ("GET", "/api/http/routers/", 404, plain, "404 page not found\n"),
+        ("GET", "/api/http", 404, plain, "404 page not found\n"),
+        ("GET", "/api/rawdata/", 404, plain, "404 page not found\n"),
+        ("POST", "/api/rawdata", 405, "", ""),
+        ("OPTIONS", "/api/version", 405, "", ""),
+    ] {
+        let response = answer_as(&table, &OPTIONS, &method.parse().unwrap(), target);
+        let found = response.headers().get("content-type").map_or("", |value| value.to_str().unwrap());
+        let body_found = std::str::from_utf8(response.body()).unwrap();
+        assert_eq!((response.status().as_u16(), found, body_found), (status, kind, body), "{method} {target}");
+    }
+}
+
+#[test]
+fn certificates_are_an_empty_list() {
+    let response = answer_as(&good(), &OPTIONS, &Method::GET, "/api/certificates");
+    assert_eq!((response.body().as_slice(), &response.headers()["x-next-page"]), (&b"[]\n"[..], &"1".parse().unwrap()));
+}
+
+#[test]
+fn services_of_seaways_own_are_listed_with_those_who_use_them() {
+    let mut config = config();
+    let own = Router { rule: "PathPrefix(`/api`)".to_owned(), service: "api@internal".to_owned(), ..Router::default() };
+    config.routers.insert(Name::new("api", "internal"), Declared::new(own, Origin::resource("internal", "api")));
+    let table = table(config, &StateRegistry::new(1));
+    let ask = |target: &str| -> Value {
+        serde_json::from_slice(answer_as(&table, &OPTIONS, &Method::GET, target).body()).unwrap()
+    };
+    let api = json!({"status": "enabled", "usedBy": ["api@internal"], "name": "api@internal", "provider": "internal"});
+    assert_eq!(ask("/api/http/services/api@internal"), api);
+    let names: Vec<Value> =
+        ask("/api/http/services").as_array().unwrap().iter().map(|service| service["name"].clone()).collect();
+    assert_eq!(names, ["api@internal", "noop@internal", "web@docker"]);
+    assert_eq!(ask("/api/rawdata")["services"]["noop@internal"], json!({"status": "enabled"}));
+    assert_eq!(ask("/api/http/routers/api@internal")["ruleSyntax"], "default");
+    assert_eq!(ask("/api/overview")["http"]["services"]["total"], 3);
+}
+
+#[test]
+fn a_chain_names_its_members_in_full() {
+    let mut config = config();
+    let chain = Middleware::Chain(Chain { middlewares: vec!["v1".to_owned(), "x@file".to_owned()] });
+    config.middlewares.insert(name("both"), Declared::new(chain, label("middlewares.both.chain.middlewares")));
+    let shown = get(&table(config, &StateRegistry::new(1)), "/api/http/middlewares/both@docker");
+    assert_eq!(shown["chain"]["middlewares"], json!(["v1@docker", "x@file"]));
+}
+
+#[test]
+fn a_cookie_without_a_name_shows_the_one_it_is_given() {
+    let mut config = config();
+    let mut service = service(vec![server(2)]);
+    service.options.load_balancer.as_mut().unwrap().sticky = Some(Sticky { cookie: Some(StickyCookie::default()) });
+    config.services.insert(name("web"), Declared::new(service, label("services.web")));
+    let shown = get(&table(config, &StateRegistry::new(1)), "/api/http/services/web@docker");
+    let cookie = shown["loadBalancer"]["sticky"]["cookie"]["name"].as_str().unwrap();
+    assert!(cookie.len() == 6 && cookie.starts_with('_'), "{cookie}");
+}
+
+#[test]
+fn a_support_dump_is_an_archive_without_addresses() {
+    let options = statics::StaticOptions {
+        entry_points: [(
+            "web".to_owned(),
+            statics::EntryPointOptions { address: ":4711".to_owned(), ..Default::default() },
+        )]
+        .into(),
+        ..Default::default()
+    };
+    let response = answer_as(&good(), &options, &Method::GET, "/api/support-dump");
+    assert_eq!(response.headers()["content-type"], "application/gzip");
+    assert_eq!(response.headers()["content-disposition"], "attachment; filename=support-dump.tar.gz");
+    // What is stored and not compressed can be read as it is.
+    let text = String::from_utf8_lossy(response.body());
+    for part in ["version.json", "static-config.json", "runtime-config.json", "\"rule\":\"Host(`a.b`)\"", "xxxx"] {
+        assert!(text.contains(part), "{part}");
+    }
+    assert!(!text.contains("4711"), "where it listens stays at home");
 }

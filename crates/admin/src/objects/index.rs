@@ -8,10 +8,13 @@ use seaway_config::model::Name;
 use seaway_routing::{RoutingTable, Service};
 
 use super::Kind;
+use crate::View;
 
 /// The table with ways into it that the data plane does not need.
 pub(crate) struct Index<'v> {
     pub(super) table: &'v RoutingTable,
+    /// Services of Seaway's own, in order.
+    pub(super) internal: Vec<Name>,
     /// Routers by what they use.
     users: HashMap<(Kind, Name), Vec<&'v Name>>,
     services: HashMap<&'v Name, &'v Service>,
@@ -20,7 +23,10 @@ pub(crate) struct Index<'v> {
 }
 
 impl<'v> Index<'v> {
-    pub(crate) fn new(table: &'v RoutingTable) -> Self {
+    pub(crate) fn new(view: &View<'v>) -> Self {
+        let table = view.table;
+        let mut internal: Vec<Name> = view.internal.iter().map(|name| Name::new(name, "internal")).collect();
+        internal.sort();
         let mut users: HashMap<_, Vec<&Name>> = HashMap::new();
         for (router, declared) in &table.config.routers {
             let resolve = |written: &str| Name::resolve(written, &router.provider);
@@ -41,7 +47,7 @@ impl<'v> Index<'v> {
             }
         }
         let services = table.services.iter().map(|service| (&service.name, &**service)).collect();
-        Self { table, users, services, diagnostics }
+        Self { table, internal, users, services, diagnostics }
     }
 
     /// The routers that use an object, by their qualified names, in order.

@@ -9,6 +9,14 @@ use super::{Index, Kind, Object, conclude, members};
 pub(super) fn bare(index: &Index<'_>, name: &Name, declared: &Declared<Middleware>) -> Object {
     let mut object = match &declared.value {
         Middleware::Broken {} => Object::new(),
+        // In full, as Traefik does.
+        Middleware::Chain(chain) => {
+            let mut chain = chain.clone();
+            for member in &mut chain.middlewares {
+                *member = Name::resolve(member, &name.provider).to_string();
+            }
+            members(&Middleware::Chain(chain))
+        }
         options => members(options),
     };
     let errors = index.faults(Kind::Middlewares, name, declared.quarantine.as_ref());

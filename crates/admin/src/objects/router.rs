@@ -25,6 +25,9 @@ pub(super) fn bare(index: &Index<'_>, name: &Name, declared: &Declared<Router>) 
     for middleware in &mut router.middlewares {
         *middleware = Name::resolve(middleware, &name.provider).to_string();
     }
+    if &*name.provider == "internal" && router.rule_syntax.is_empty() {
+        "default".clone_into(&mut router.rule_syntax);
+    }
     if let Some(info) = info {
         router.rule = info.rule.to_string();
         router.priority = info.priority;

@@ -12,9 +12,13 @@ use super::{Index, Kind, Object, conclude, members};
 pub(super) fn bare(index: &Index<'_>, name: &Name, declared: &Declared<Service>) -> Object {
     let Service { options, servers } = &declared.value;
     let mut options = options.clone();
+    let found = index.service(name);
     if let Some(cookie) = options.load_balancer.as_mut().and_then(|b| b.sticky.as_mut()).and_then(|s| s.cookie.as_mut())
     {
         default_path(cookie);
+        if let Some(own) = found.and_then(|found| found.sticky.as_ref()).filter(|_| cookie.name.is_empty()) {
+            own.name().clone_into(&mut cookie.name);
+        }
     }
     let mut object = members(&options);
     if let Some(Value::Object(balancer)) = object.get_mut("loadBalancer")
@@ -22,7 +26,6 @@ pub(super) fn bare(index: &Index<'_>, name: &Name, declared: &Declared<Service>)
     {
         balancer.insert("servers".to_owned(), servers.iter().map(server).collect());
     }
-    let found = index.service(name);
     if let Some(found) = found {
         let mut status = BTreeMap::<&str, bool>::new();
         for server in &found.servers {
@@ -41,6 +44,13 @@ pub(super) fn bare(index: &Index<'_>, name: &Name, declared: &Declared<Service>)
     let disabled = declared.quarantine.is_some() || (found.is_none() && !own);
     let errors = if disabled { index.faults(Kind::Services, name, declared.quarantine.as_ref()) } else { Vec::new() };
     conclude(index, Kind::Services, name, &mut object, disabled, &errors);
+    object
+}
+
+/// A service of Seaway's own.
+pub(super) fn internal(index: &Index<'_>, name: &Name) -> Object {
+    let mut object = Object::new();
+    conclude(index, Kind::Services, name, &mut object, false, &[]);
     object
 }
 
