@@ -3,9 +3,11 @@
 mod demo;
 mod healthcheck;
 
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use seaway_labels::statics::{self, Parsed};
+use seaway_labels::statics::{self, Parsed, StaticFile};
 
 use crate::run;
 
@@ -47,12 +49,37 @@ pub(crate) fn dispatch(arguments: &[String], environment: &[(String, String)]) -
 
 /// Parses static options, or says each mistake on a line of its own.
 fn parse(arguments: &[String], environment: &[(String, String)]) -> Result<Parsed, ExitCode> {
-    statics::parse(arguments, environment).map_err(|mistakes| {
+    let file = static_file(arguments, environment).map_err(|(path, error)| {
+        eprintln!("seaway: {}: {error}; Seaway does not start", path.display());
+        ExitCode::from(USAGE)
+    })?;
+    statics::parse_all(arguments, environment, file.as_ref()).map_err(|mistakes| {
         for mistake in &mistakes {
             eprintln!("seaway: {mistake}");
         }
         ExitCode::from(USAGE)
     })
+}
+
+/// The file that is named, or the first there is in the usual places. One that cannot be read is not passed over.
+fn static_file(
+    arguments: &[String],
+    environment: &[(String, String)],
+) -> Result<Option<StaticFile>, (PathBuf, io::Error)> {
+    if let Some(path) = statics::config_file(arguments, environment) {
+        return match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(StaticFile { path, text })),
+            Err(error) => Err((path, error)),
+        };
+    }
+    for path in statics::usual_places(environment) {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => return Ok(Some(StaticFile { path, text })),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return Err((path, error)),
+        }
+    }
+    Ok(None)
 }
 
 fn help() -> ExitCode {
@@ -65,8 +92,10 @@ usage:
   seaway healthcheck      ask a running Seaway whether it is well (exit code 0 or 1)
   seaway version          the version
 
-Options are Traefik's, as flags (--entrypoints.web.address=:80) or as variables with the prefix SEAWAY_ or TRAEFIK_
-(SEAWAY_ENTRYPOINTS_WEB_ADDRESS=:80; own options without saying seaway twice: SEAWAY_HOLD_TIMEOUT=5s). Flags win over variables.
+Options are Traefik's, as flags (--entrypoints.web.address=:80), as variables with the prefix SEAWAY_ or TRAEFIK_
+(SEAWAY_ENTRYPOINTS_WEB_ADDRESS=:80; own options without saying seaway twice: SEAWAY_HOLD_TIMEOUT=5s), or in a file, YAML or
+TOML: the one that --configFile names, or else seaway.* or traefik.* in /etc/seaway, /etc/traefik, $XDG_CONFIG_HOME,
+$HOME/.config or here. They add up: flags win over variables, variables over the file.
 
 {}",
         env!("CARGO_PKG_VERSION"),

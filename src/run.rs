@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seaway_config::Diagnostic;
 use seaway_config::statics::{AccessLogOptions, DockerOptions, StaticOptions};
 use seaway_labels::statics::Parsed;
 use seaway_provider::docker::{BuildOptions, client, engine, watch};
@@ -22,8 +23,8 @@ use crate::privileges::{self, Dropped};
 
 /// Runs until a stop signal. Mistakes in options end with exit code 2, failures of the machine with 1.
 pub(crate) fn run(parsed: Parsed) -> ExitCode {
-    let Parsed { options, notes } = parsed;
-    match start(&options, &notes) {
+    let Parsed { options, notes, warnings } = parsed;
+    match start(&options, &notes, &warnings) {
         Ok(code) => code,
         Err(Failure::Option(text)) => {
             eprintln!("seaway: {text}");
@@ -36,12 +37,15 @@ pub(crate) fn run(parsed: Parsed) -> ExitCode {
     }
 }
 
-fn start(options: &StaticOptions, notes: &[String]) -> Result<ExitCode, Failure> {
+fn start(options: &StaticOptions, notes: &[String], warnings: &[Diagnostic]) -> Result<ExitCode, Failure> {
     logging::start(&options.log)
         .map_err(|e| Failure::Option(format!("log.filePath={}: {e}", options.log.file_path)))?;
     tracing::info!(target: "seaway", "Seaway {}", env!("CARGO_PKG_VERSION"));
     for note in notes {
         tracing::info!(target: "seaway", "{note}");
+    }
+    for warning in warnings {
+        tracing::warn!(target: "seaway", "{warning}");
     }
     // 1 what can be wrong with options is found, and what needs root is done; then there is no root any more
     let docker = docker_parts(options)?;

@@ -77,6 +77,8 @@ pub enum Code {
     BadText = 111,
     /// The name of a router, service or middleware has a character that names cannot have.
     BadName = 112,
+    /// An option that is accepted and has no effect any more.
+    RemovedOption = 113,
 
     // 02xx: routers
     /// The rule of a router does not parse.
@@ -179,6 +181,8 @@ pub enum Code {
     BadStaticValue = 702,
     /// An address cannot be listened on.
     BadAddress = 703,
+    /// A file with static options cannot be read.
+    BadStaticFile = 704,
 }
 
 impl fmt::Display for Code {

@@ -1,9 +1,15 @@
-//! Static options: what is fixed when Seaway starts, given by flags and environment variables.
+//! Static options: what is fixed when Seaway starts, given by flags, environment variables and a file.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::decode::options;
+
+mod entry_points;
+mod providers;
+
+pub use entry_points::*;
+pub use providers::*;
 
 options! {
     /// All static options.
@@ -15,56 +21,18 @@ options! {
         access_log: Option<AccessLogOptions> = None, "accessLog", "", "One line for each exchange.";
         log: LogOptions = LogOptions::default(), "log", "", "What happens to Seaway itself.";
         metrics: MetricsOptions = MetricsOptions::default(), "metrics", "", "What is counted.";
-        global: GlobalOptions = GlobalOptions::default(), "global", "", "Accepted for compatibility.";
+        global: GlobalOptions = GlobalOptions::default(), "global", "", "What holds everywhere.";
+        core: CoreOptions = CoreOptions::default(), "core", "", "How configuration is read.";
+        config_file: String = String::new(), "configFile", "", "File with static options, in YAML or TOML; otherwise seaway.* and traefik.* are looked for in their usual places.";
         servers_transport: ServersTransportOptions = ServersTransportOptions::default(), "serversTransport", "", "How servers are connected to.";
         seaway: SeawayOptions = SeawayOptions::default(), "seaway", "", "Options that only Seaway has.";
-    }
-
-    /// `entryPoints.<name>`.
-    section struct EntryPointOptions {
-        address: String = String::new(), "address", "", "Where to listen: [host]:port.";
-        as_default: bool = false, "asDefault", "false", "Used by routers that name no entry point.";
-        reuse_port: bool = false, "reusePort", "false", "Accepted for compatibility: every listener shares its port.";
-        forwarded_headers: ForwardedHeadersOptions = ForwardedHeadersOptions::default(), "forwardedHeaders", "", "Whose X-Forwarded-* headers are believed.";
-        transport: TransportOptions = TransportOptions::default(), "transport", "", "Time limits.";
-        http: EntryPointHttpOptions = EntryPointHttpOptions::default(), "http", "", "HTTP on this entry point.";
-    }
-
-    /// `entryPoints.<name>.http`.
-    section struct EntryPointHttpOptions {
-        max_header_bytes: u64 = 65_536, "maxHeaderBytes", "65536", "Largest request head that is read; Traefik reads up to 1 MiB, which each slow client could make it hold.";
-        upgrades: Vec<String> = vec!["websocket".to_owned()], "upgrades", "websocket", "Upgrade tokens that may become a tunnel (h2c never).";
-    }
-
-    /// `entryPoints.<name>.forwardedHeaders`.
-    section struct ForwardedHeadersOptions {
-        insecure: bool = false, "insecure", "false", "Believe everybody.";
-        trusted_ips: Vec<String> = Vec::new(), "trustedIPs", "", "Believe these addresses and networks.";
-        not_append_x_forwarded_for: bool = false, "notAppendXForwardedFor", "false", "Leave X-Forwarded-For as it came.";
-    }
-
-    /// `entryPoints.<name>.transport`.
-    section struct TransportOptions {
-        responding_timeouts: RespondingTimeouts = RespondingTimeouts::default(), "respondingTimeouts", "", "Time limits towards clients.";
-        life_cycle: LifeCycle = LifeCycle::default(), "lifeCycle", "", "How Seaway stops.";
-    }
-
-    /// `entryPoints.<name>.transport.respondingTimeouts`.
-    section struct RespondingTimeouts {
-        read_timeout: Duration = Duration::from_secs(60), "readTimeout", "60s", "Longest silence while a request body is read; the head has 10 s in all.";
-        write_timeout: Duration = Duration::from_secs(0), "writeTimeout", "0s", "Longest time for a whole response; 0 for none.";
-        idle_timeout: Duration = Duration::from_secs(180), "idleTimeout", "180s", "How long an unused connection stays open.";
-    }
-
-    /// `entryPoints.<name>.transport.lifeCycle`.
-    section struct LifeCycle {
-        request_accept_grace_timeout: Duration = Duration::from_secs(0), "requestAcceptGraceTimeout", "0s", "Go on accepting for so long after the stop signal.";
-        grace_time_out: Duration = Duration::from_secs(10), "graceTimeOut", "10s", "Time that running requests have to end.";
     }
 
     /// `providers`.
     section struct ProvidersOptions {
         docker: Option<DockerOptions> = None, "docker", "", "Containers and their labels.";
+        file: Option<FileOptions> = None, "file", "", "Files with routers, services and middlewares.";
+        http: Option<HttpProviderOptions> = None, "http", "", "The same from an address that is asked again and again.";
         providers_throttle_duration: Duration = Duration::from_secs(2), "providersThrottleDuration", "2s", "Accepted for compatibility: changes are applied in milliseconds.";
     }
 
@@ -172,6 +140,12 @@ options! {
     section struct GlobalOptions {
         check_new_version: bool = false, "checkNewVersion", "false", "Accepted for compatibility: Seaway never calls home.";
         send_anonymous_usage: bool = false, "sendAnonymousUsage", "false", "Accepted for compatibility: Seaway never calls home.";
+        not_append_x_forwarded_for: bool = false, "notAppendXForwardedFor", "false", "Leave X-Forwarded-For as it came, on every entry point.";
+    }
+
+    /// `core`.
+    section struct CoreOptions {
+        default_rule_syntax: String = "v3".to_owned(), "defaultRuleSyntax", "v3", "The syntax of rules: v3.";
     }
 
     /// `serversTransport`.

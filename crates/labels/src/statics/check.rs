@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use seaway_config::Code;
-use seaway_config::statics::{DockerOptions, EntryPointOptions, StaticOptions};
+use seaway_config::statics::{DockerOptions, EntryPointOptions, RedirectEntryPoint, StaticOptions};
 use seaway_config::tree::Node;
 
 use super::address::{collide, is_network};
-use super::{Given, listen_address, node_at};
+use super::{Given, assignment, listen_address, node_at, origin};
 use crate::constraints::Constraints;
 use crate::default_rule::DefaultRule;
 use crate::gather::show;
@@ -18,7 +18,10 @@ const MOST_BUCKETS: usize = 61;
 /// Checks all values, and gives enumerations their documented spelling.
 pub(super) fn check(options: &mut StaticOptions, tree: &Node, given: &mut Given) {
     let mut cx = Check { tree, given };
+    cx.udp(options);
     cx.entry_points(options);
+    cx.entry_point_choices(options);
+    cx.core(options);
     cx.logs(options);
     cx.ping(options);
     cx.metrics(options);
@@ -55,8 +58,95 @@ impl Check<'_> {
     /// A mistake at `path`, named by the flag or variable that set it; `fix` is the value that would do.
     fn wrong(&mut self, code: Code, path: &[&str], message: String, fix: &str) {
         let key = node_at(self.tree, path).map_or_else(|| format!("--{}", path.join(".")), |node| node.key.clone());
-        let fix = if fix.is_empty() { String::new() } else { format!("{key}={fix}") };
+        let fix = if fix.is_empty() { String::new() } else { assignment(&key, fix) };
         self.given.mistake(code, &key, message, fix);
+    }
+
+    /// The flag, variable or line that set the option at `path`, or what is nearest above it.
+    fn key(&self, path: &[&str]) -> String {
+        let found = (1..=path.len()).rev().find_map(|depth| node_at(self.tree, path.get(..depth)?));
+        found.map_or_else(|| format!("--{}", path.join(".")), |node| node.key.clone())
+    }
+
+    /// What listens on UDP alone is left out: nothing could be served there.
+    fn udp(&mut self, options: &mut StaticOptions) {
+        options.entry_points.retain(|name, point| {
+            let is_udp = point.address.to_ascii_lowercase().ends_with("/udp");
+            if is_udp {
+                let key = self.key(&["entryPoints", name, "address"]);
+                let message = "UDP entry points do not work yet";
+                self.given.warning(Code::NotSupportedYet, &key, message, format!("nothing listens on {}", show(name)));
+            }
+            !is_udp
+        });
+    }
+
+    /// Enumerations of entry points, and what has to exist for them.
+    fn entry_point_choices(&mut self, options: &mut StaticOptions) {
+        let names: Vec<String> = options.entry_points.keys().cloned().collect();
+        for (name, point) in &mut options.entry_points {
+            let name = name.as_str();
+            let strategy = &mut point.http.underscore_headers_strategy;
+            let path = ["entryPoints", name, "http", "underscoreHeadersStrategy"];
+            self.choice(&path, strategy, &["keep", "delete", "reject"]);
+            let path = ["entryPoints", name, "observability", "traceVerbosity"];
+            self.choice(&path, &mut point.observability.trace_verbosity, &["minimal", "detailed"]);
+            self.in_front(name, point);
+            if let Some(redirect) = &mut point.http.redirections.entry_point {
+                self.redirection(name, redirect, &names);
+            }
+            if point.http.tls.is_some() {
+                let key = self.key(&["entryPoints", name, "http", "tls"]);
+                let consequence = format!("every router on {} answers 503, none is served in clear", show(name));
+                self.given.warning(Code::TlsNotSupportedYet, &key, "TLS does not work yet", consequence);
+            }
+        }
+    }
+
+    fn in_front(&mut self, name: &str, point: &EntryPointOptions) {
+        for middleware in &point.http.middlewares {
+            if middleware.rsplit_once('@').is_none_or(|(local, provider)| local.is_empty() || provider.is_empty()) {
+                let message = format!("a middleware here is named with its provider, unlike `{}`", show(middleware));
+                let meant = format!("{}@docker", show(middleware));
+                self.bad(&["entryPoints", name, "http", "middlewares"], message, &meant);
+            }
+        }
+    }
+
+    fn redirection(&mut self, name: &str, redirect: &mut RedirectEntryPoint, names: &[String]) {
+        let path = |last| ["entryPoints", name, "http", "redirections", "entryPoint", last];
+        self.choice(&path("scheme"), &mut redirect.scheme, &["https", "http"]);
+        match redirect.to.strip_prefix(':') {
+            Some(port) if port.parse::<u16>().is_ok_and(|port| port > 0) => {}
+            Some(_) => {
+                let message = format!("a port is a number from 1 to 65535, unlike `{}`", show(&redirect.to));
+                self.bad(&path("to"), message, ":443");
+            }
+            None if redirect.to == name => {
+                self.bad(&path("to"), format!("{} would be redirected to itself", show(name)), "");
+            }
+            None if names.contains(&redirect.to) => {}
+            None => {
+                let near = seaway_config::suggest::nearest(&redirect.to, names.iter().map(String::as_str));
+                let message = match redirect.to.as_str() {
+                    "" => "where to is not said: an entry point, or :port".to_owned(),
+                    to => format!("there is no entry point `{}`", show(to)),
+                };
+                self.bad(&path("to"), message, near.unwrap_or(":443"));
+            }
+        }
+        if redirect.priority < 1 {
+            self.bad(&path("priority"), "a priority is above zero here".to_owned(), "9223372036854775806");
+        }
+    }
+
+    fn core(&mut self, options: &mut StaticOptions) {
+        let syntax = &options.core.default_rule_syntax;
+        if syntax.eq_ignore_ascii_case("v2") {
+            let message = "rules in the syntax v2 mean something else in v3, and only v3 works".to_owned();
+            return self.wrong(Code::NotSupportedYet, &["core", "defaultRuleSyntax"], message, "v3");
+        }
+        self.choice(&["core", "defaultRuleSyntax"], &mut options.core.default_rule_syntax, &["v3"]);
     }
 
     /// Gives `value` its documented spelling, or says what is expected.
@@ -83,6 +173,10 @@ impl Check<'_> {
             }
             if point.address.is_empty() {
                 let key = node_at(self.tree, &path[..2]).map_or("", |node| node.key.as_str()).to_owned();
+                // A value in place of options has been told of.
+                if self.given.mistakes.iter().any(|told| told.origin == origin(&key)) {
+                    continue;
+                }
                 let fix = format!("--entryPoints.{name}.address=:80");
                 self.given.mistake(
                     Code::BadAddress,
@@ -111,9 +205,14 @@ impl Check<'_> {
     }
 
     fn entry_point(&mut self, name: &str, point: &EntryPointOptions) {
-        for network in point.forwarded_headers.trusted_ips.iter().filter(|network| !is_network(network)) {
-            let message = format!("an address or a network such as 10.0.0.0/8 is expected, not `{}`", show(network));
-            self.bad(&["entryPoints", name, "forwardedHeaders", "trustedIPs"], message, "");
+        let forwarded = ("forwardedHeaders", &point.forwarded_headers.trusted_ips);
+        let proxies = point.proxy_protocol.as_ref().map(|it| ("proxyProtocol", &it.trusted_ips));
+        for (section, networks) in [Some(forwarded), proxies].into_iter().flatten() {
+            for network in networks.iter().filter(|network| !is_network(network)) {
+                let message =
+                    format!("an address or a network such as 10.0.0.0/8 is expected, not `{}`", show(network));
+                self.bad(&["entryPoints", name, section, "trustedIPs"], message, "");
+            }
         }
         for token in &point.http.upgrades {
             let path = ["entryPoints", name, "http", "upgrades"];

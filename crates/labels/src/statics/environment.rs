@@ -42,8 +42,8 @@ pub(super) fn read(variables: &[(String, String)], prefix: &str, given: &mut Giv
         }
         match look_up(&cut, value) {
             Found::NoEffect => given.notes.push(format!("{key} is accepted and has no effect")),
-            Found::NotYet => not_yet(key, given),
-            _ if NOT_YET.iter().any(|pattern| matches(rest, pattern)) => not_yet(key, given),
+            Found::NotYet => not_yet(key, &cut, given),
+            _ if NOT_YET.iter().any(|pattern| matches(rest, pattern)) => not_yet(key, &cut, given),
             _ => {
                 let fix = suggest(&cut).map(|path| format!("{prefix}{}", path.replace('.', "_").to_uppercase()));
                 let fix = fix.filter(|fix| fix != key);
@@ -88,6 +88,7 @@ fn find(text: &str, specs: &[OptionSpec]) -> Option<(Vec<String>, Kind)> {
         let found = match spec.kind {
             Kind::Section | Kind::SwitchSection => find(rest, spec.below),
             Kind::NamedSections => find_named(rest, spec.below),
+            Kind::Map if !rest.is_empty() => Some((vec![rest.to_ascii_lowercase()], Kind::Text)),
             _ => None,
         };
         if let Some((mut path, kind)) = found {

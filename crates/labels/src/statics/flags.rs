@@ -5,7 +5,7 @@ use seaway_config::catalogue::Kind;
 use seaway_config::tree::Node;
 
 use super::Given;
-use super::known::{Found, look_up, suggest};
+use super::known::{Found, is_needed, look_up, suggest};
 use crate::gather::show;
 use crate::tokens::split;
 
@@ -50,7 +50,7 @@ pub(super) fn read(arguments: &[String], given: &mut Given) -> Node {
             }
             (Found::Option(kind), Some(value)) => put(&mut tree, &path, &flag, kind, value, given),
             (Found::NoEffect, _) => given.notes.push(format!("{flag} is accepted and has no effect")),
-            (Found::NotYet, _) => not_yet(&flag, given),
+            (Found::NotYet, _) => not_yet(&flag, &path, given),
             (Found::Unknown, _) => {
                 let fix = suggest(&path).map(|path| format!("--{path}")).unwrap_or_default();
                 let message = if fix.is_empty() {
@@ -95,8 +95,30 @@ pub(super) fn put(tree: &mut Node, path: &[&str], key: &str, kind: Kind, value: 
     }
 }
 
-/// An option of Traefik's that does not work yet.
-pub(super) fn not_yet(key: &str, given: &mut Given) {
+/// The last value that a flag is given, before anything else is read.
+pub(super) fn value_of<'a>(arguments: &'a [String], option: &str) -> Option<&'a str> {
+    let mut found = None;
+    let mut rest = arguments.iter().peekable();
+    while let Some(argument) = rest.next() {
+        let Some(name) = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-')) else { continue };
+        match name.split_once('=') {
+            Some((name, value)) if name.eq_ignore_ascii_case(option) => found = Some(value),
+            None if name.eq_ignore_ascii_case(option) => {
+                found = rest.peek().filter(|next| !next.starts_with('-')).map(|next| next.as_str()).or(found);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// An option of Traefik's that does not work yet. Seaway starts without it, unless connections would be less safe then
+/// than was asked for.
+pub(super) fn not_yet(key: &str, path: &[&str], given: &mut Given) {
     let message = "Traefik has this option, Seaway does not support it yet";
-    given.mistake(Code::NotSupportedYet, key, message, "");
+    if is_needed(path) {
+        given.mistake(Code::NotSupportedYet, key, message, "");
+    } else {
+        given.warning(Code::NotSupportedYet, key, message, "Seaway starts without it");
+    }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use seaway_config::Severity;
 use std::time::Duration;
 
 fn try_parse(flags: &[&str], env: &[(&str, &str)]) -> Result<Parsed, Vec<Diagnostic>> {
@@ -182,33 +183,37 @@ fn options_that_only_traefik_has() {
         "--metrics.datadog=true",
         "--metrics.otlp",
         "--tracing",
-        "--providers.file.directory=/x",
         "--providers.swarm",
         "--experimental.plugins.x.modulename=y",
         "--tcpserverstransport.dialtimeout=1s",
-        "--entrypoints.web.http.tls=true",
-        "--entrypoints.web.http.tls.certresolver=le",
-        "--entrypoints.web.http.redirections.entrypoint.to=websecure",
-        "--entrypoints.web.http.middlewares=auth@file",
-        "--entrypoints.web.proxyprotocol.insecure",
+        "--entrypoints.web.http2.maxconcurrentstreams=10",
+        "--entrypoints.web.http3",
+        "--entrypoints.web.udp.timeout=3",
+        "--hostresolver.cnameflattening",
         "--log.maxsize=1",
-        "--serverstransport.insecureskipverify=true",
-        "--core.defaultrulesyntax=v2",
-        "--configfile=/x.yml",
     ] {
-        let found = mistake(&["--entrypoints.web.address=:80", flag], &[]);
-        assert_eq!((found.code, found.fix.as_str()), (Code::NotSupportedYet, ""), "{flag}");
+        let parsed = try_parse(&["--entrypoints.web.address=:80", flag], &[]).unwrap();
+        let [found] = &parsed.warnings[..] else { panic!("{flag}: {:?}", parsed.warnings) };
+        assert_eq!((found.code, found.severity), (Code::NotSupportedYet, Severity::Warning), "{flag}");
         assert!(found.message.contains("Traefik has this option"), "{flag}");
+        assert_eq!(found.consequence, "Seaway starts without it");
     }
-    let found = mistake(&["--certificatesresolvers.le.acme.email", "a@b.test"], &[]);
-    assert_eq!(found.code, Code::NotSupportedYet, "its value is no second mistake");
-    for variable in [
-        "TRAEFIK_METRICS_STATSD",
-        "TRAEFIK_METRICS_DATADOG_ADDRESS",
-        "TRAEFIK_ENTRYPOINTS_MY_WEB_HTTP_TLS_CERTRESOLVER",
-        "TRAEFIK_CERTIFICATESRESOLVERS_LE_ACME_EMAIL",
-    ] {
-        assert_eq!(mistake(&[], &[(variable, "x")]).code, Code::NotSupportedYet, "{variable}");
+    let parsed = try_parse(&["--certificatesresolvers.le.acme.email", "a@b.test"], &[]).unwrap();
+    assert_eq!(parsed.warnings.len(), 1, "its value is no mistake");
+    for variable in
+        ["TRAEFIK_METRICS_STATSD", "TRAEFIK_ENTRYPOINTS_MY_WEB_HTTP3", "TRAEFIK_CERTIFICATESRESOLVERS_LE_ACME_EMAIL"]
+    {
+        assert_eq!(try_parse(&[], &[(variable, "x")]).unwrap().warnings.len(), 1, "{variable}");
+    }
+    for flag in
+        ["--serverstransport.spiffe.ids=x", "--spiffe.workloadapiaddr=x", "--serverstransport.minversion=VersionTLS13"]
+    {
+        let found = mistake(&[flag], &[]);
+        assert_eq!(
+            (found.code, found.consequence.as_str()),
+            (Code::NotSupportedYet, "Seaway does not start"),
+            "{flag}"
+        );
     }
     for pattern in known::NOT_YET {
         let path: Vec<&str> = pattern.split('.').map(|part| if part == "*" { "web" } else { part }).collect();
@@ -224,15 +229,12 @@ fn options_without_effect_are_accepted() {
             "--global.checknewversion",
             "--api.dashboard=true",
             "--api.disabledashboardad=true",
-            "--core.defaultrulesyntax=v3",
             "--serverstransport.insecureskipverify=false",
-            "--entrypoints.web.address=:80",
-            "--entrypoints.web.http.sanitizepath=true",
         ],
         &[("TRAEFIK_PROVIDERS_DOCKER_SWARMMODE", "false")],
     )
     .unwrap();
-    assert_eq!(parsed.notes.len(), 5, "{:?}", parsed.notes);
+    assert_eq!(parsed.notes.len(), 3, "{:?}", parsed.notes);
 }
 
 #[test]
@@ -267,7 +269,6 @@ fn bad_values() {
         ("--providers.docker.defaultrule=Host(`{{ .Name `)", Code::BadStaticValue),
         ("--providers.docker.defaultrule=Host(`{{ nope .Name }}`)", Code::BadStaticValue),
         ("--entrypoints.web.address=80", Code::BadAddress),
-        ("--entrypoints.web.address=:80/udp", Code::BadAddress),
         ("--entrypoints.web.address=", Code::BadAddress),
         ("--entrypoints.web", Code::BadAddress),
         ("--entrypoints.web.asdefault=true", Code::BadAddress),
@@ -283,6 +284,19 @@ fn bad_values() {
         ("--entrypoints.web.http.upgrades=websocket,H2C", Code::BadStaticValue),
         ("--entrypoints.web.http.upgrades=web socket", Code::BadStaticValue),
         ("--entrypoints.other.address=127.0.0.1:80", Code::BadAddress),
+        ("--entrypoints.web.proxyprotocol.trustedips=10.0.0.0/99", Code::BadStaticValue),
+        ("--entrypoints.web.http.middlewares=auth", Code::BadStaticValue),
+        ("--entrypoints.web.http.middlewares=auth@", Code::BadStaticValue),
+        ("--entrypoints.web.http.underscoreheadersstrategy=drop", Code::BadStaticValue),
+        ("--entrypoints.web.http.sanitizepath=maybe", Code::BadStaticValue),
+        ("--entrypoints.web.http.tls=yes", Code::BadStaticValue),
+        ("--entrypoints.web.http.redirections.entrypoint.to=websecure", Code::BadStaticValue),
+        ("--entrypoints.web.http.redirections.entrypoint.to=web", Code::BadStaticValue),
+        ("--entrypoints.web.http.redirections.entrypoint.to=:https", Code::BadStaticValue),
+        ("--entrypoints.web.http.redirections.entrypoint.permanent=true", Code::BadStaticValue),
+        ("--entrypoints.web.observability.traceverbosity=loud", Code::BadStaticValue),
+        ("--core.defaultrulesyntax=v2", Code::NotSupportedYet),
+        ("--core.defaultrulesyntax=v4", Code::BadStaticValue),
     ] {
         assert_eq!(mistake(&["--entrypoints.web.address=:80", flag], &[]).code, code, "{flag}");
     }
@@ -437,3 +451,27 @@ fn names_of_entry_points_are_plain() {
     }
     assert!(flags(&["--entrypoints.My-web_2.address=:80"]).entry_points.contains_key("My-web_2"));
 }
+
+#[test]
+fn udp_entry_points_are_left_out() {
+    let parsed = try_parse(&["--entrypoints.dns.address=:53/UDP", "--entrypoints.web.address=:80"], &[]).unwrap();
+    assert_eq!(parsed.options.entry_points.keys().collect::<Vec<_>>(), ["web"]);
+    assert_eq!(
+        parsed.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["SW0108 flags: --entrypoints.dns.address: UDP entry points do not work yet; nothing listens on dns"]
+    );
+}
+
+#[test]
+fn tls_on_an_entry_point_is_told_of() {
+    for flag in ["--entrypoints.web.http.tls", "--entrypoints.web.http.tls.certresolver=le"] {
+        let parsed = try_parse(&["--entrypoints.web.address=:443", flag], &[]).unwrap();
+        assert!(parsed.options.entry_points["web"].http.tls.is_some());
+        assert_eq!(parsed.warnings[0].code, Code::TlsNotSupportedYet, "{flag}");
+        assert!(parsed.warnings[0].consequence.contains("answers 503"));
+    }
+}
+
+mod faulty;
+mod reference;
+mod sources;
