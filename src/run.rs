@@ -11,7 +11,7 @@ use seaway_labels::statics::Parsed;
 use seaway_provider::docker::{BuildOptions, client, engine, watch};
 use seaway_provider::{Handle, UpdateSender};
 use seaway_proxy::Proxy;
-use seaway_telemetry::{Filters, Format, Sink, Writer};
+use seaway_telemetry::{Fields, Filters, Format, Sink, Writer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -251,7 +251,7 @@ fn control_socket(path: &Path) -> Option<Control> {
 
 fn access_log(options: &StaticOptions) -> Result<Option<Writer>, Failure> {
     let Some(log) = &options.access_log else { return Ok(None) };
-    let AccessLogOptions { file_path, format, filters, .. } = log;
+    let AccessLogOptions { file_path, format, filters, fields, .. } = log;
     let sink = Sink::from_path(file_path);
     let format = match format.to_ascii_lowercase().as_str() {
         "seaway" => Format::Seaway { colour: sink.is_terminal() && !options.log.no_color },
@@ -260,7 +260,8 @@ fn access_log(options: &StaticOptions) -> Result<Option<Writer>, Failure> {
         _ => Format::Common,
     };
     let filters = Filters::new(filters).map_err(|e| Failure::Option(format!("accessLog.filters: {e}")))?;
+    let fields = Fields::new(fields).map_err(Failure::Option)?;
     Writer::start(sink, format, filters)
-        .map(Some)
+        .map(|writer| Some(writer.with_fields(fields)))
         .map_err(|e| Failure::Option(format!("accessLog.filePath={file_path}: {e}")))
 }

@@ -212,9 +212,7 @@ impl Trail {
                 client_port: *client_port,
                 forwarded_for: text(self.forwarded_for.as_ref()),
                 user: None,
-                // Request headers are dropped from the log by default, these two as well.
-                referer: None,
-                user_agent: None,
+                headers: None,
                 router: names.router,
                 service: names.service,
                 server_name: names.server,
@@ -223,6 +221,8 @@ impl Trail {
                 request_bytes: self.request_bytes,
                 response_bytes: self.response_bytes,
                 origin_status: self.origin_status.map(|s| s.as_u16()),
+                origin_bytes: None,
+                forwarded: self.forwarded,
                 origin_duration: self
                     .sent
                     .map(|sent| duration.saturating_sub(sent.saturating_duration_since(self.began)))

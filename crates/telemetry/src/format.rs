@@ -6,7 +6,7 @@ mod golden;
 mod json;
 mod seaway;
 
-use crate::Record;
+use crate::{Fields, Record};
 
 /// The formats of the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +37,13 @@ impl Format {
     }
 
     /// Appends one line, its line feed included. Nothing is allocated but room in `out`.
-    pub fn write(&self, record: &Record<'_>, out: &mut Vec<u8>) {
+    pub fn write(&self, record: &Record<'_>, fields: &Fields, out: &mut Vec<u8>) {
         match self {
-            Self::Seaway { colour } => seaway::write(record, *colour, out),
-            Self::Common => clf::write_common(record, out),
-            Self::GenericClf => clf::write_generic(record, out),
-            Self::Json => json::write(record, out),
+            Self::Seaway { colour } => seaway::write(record, fields, *colour, out),
+            Self::Common => clf::write_common(record, fields, out),
+            Self::GenericClf => clf::write_generic(record, fields, out),
+            Self::Json if fields.keeps_all() => json::write::<true>(record, fields, out),
+            Self::Json => json::write::<false>(record, fields, out),
         }
         out.push(b'\n');
     }

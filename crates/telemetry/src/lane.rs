@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use crate::writer::{Batch, Counters, Message};
-use crate::{Filters, Format, Record};
+use crate::{Fields, Filters, Format, Record};
 
 /// A buffer this full is worth handing over.
 const FLUSH_AT: usize = 32 << 10;
@@ -22,6 +22,7 @@ const SPARES: usize = 2;
 pub struct Lane {
     format: Format,
     filters: Filters,
+    fields: Fields,
     buffer: RefCell<Vec<u8>>,
     lines: Cell<u64>,
     writer: SyncSender<Message>,
@@ -31,10 +32,21 @@ pub struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(format: Format, filters: Filters, writer: SyncSender<Message>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        format: Format,
+        filters: Filters,
+        fields: Fields,
+        writer: SyncSender<Message>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let (give_back, spares) = sync_channel(SPARES);
         let (buffer, lines) = (RefCell::default(), Cell::new(0));
-        Self { format, filters, buffer, lines, writer, counters, spares, give_back }
+        Self { format, filters, fields, buffer, lines, writer, counters, spares, give_back }
+    }
+
+    /// What is written of each exchange.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
     }
 
     /// Writes one record into the lane's buffer, unless a filter holds it back or the buffer is full.
@@ -44,7 +56,7 @@ impl Lane {
         }
         match self.buffer.try_borrow_mut() {
             Ok(mut buffer) if buffer.len() < FULL_AT => {
-                self.format.write(record, &mut buffer);
+                self.format.write(record, &self.fields, &mut buffer);
                 self.lines.set(self.lines.get() + 1);
             }
             _ => self.counters.drop_lines(1),

@@ -13,6 +13,7 @@
 //! never does: what does not fit is dropped and counted.
 
 pub mod calendar;
+mod fields;
 mod filter;
 mod format;
 mod lane;
@@ -21,6 +22,7 @@ mod record;
 mod text;
 mod writer;
 
+pub use fields::{Fields, KeptHeaders};
 pub use filter::Filters;
 pub use format::Format;
 pub use lane::Lane;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::KeptHeaders;
+
 /// One exchange: the request, where it went, and what came back. All text is borrowed; any of it may be hostile.
 #[derive(Clone, Debug)]
 pub struct Record<'a> {
@@ -29,10 +31,8 @@ pub struct Record<'a> {
     pub forwarded_for: Option<&'a str>,
     /// Who authenticated.
     pub user: Option<&'a str>,
-    /// The request's `Referer`; `None` unless the log keeps that header.
-    pub referer: Option<&'a str>,
-    /// The request's `User-Agent`; `None` unless the log keeps that header.
-    pub user_agent: Option<&'a str>,
+    /// The headers that the log keeps; `None` where it keeps none.
+    pub headers: Option<&'a KeptHeaders>,
     /// The entry point's name.
     pub entry_point: &'a str,
     /// The router's qualified name.
@@ -51,6 +51,10 @@ pub struct Record<'a> {
     pub response_bytes: u64,
     /// The status that the server sent; `None` when the answer is ours.
     pub origin_status: Option<u16>,
+    /// Bytes of the server's body, where that is not what the client was sent.
+    pub origin_bytes: Option<u64>,
+    /// It was handed to its service, whether there was a server for it or not.
+    pub forwarded: bool,
     /// From the request's head being sent to the response's last byte.
     pub origin_duration: Duration,
     /// How many servers were tried; 1 when nothing was repeated, 0 when none was asked.
@@ -86,8 +90,7 @@ impl Default for Record<'_> {
             client_port: 0,
             forwarded_for: None,
             user: None,
-            referer: None,
-            user_agent: None,
+            headers: None,
             entry_point: "",
             router: None,
             service: None,
@@ -97,6 +100,8 @@ impl Default for Record<'_> {
             request_bytes: 0,
             response_bytes: 0,
             origin_status: None,
+            origin_bytes: None,
+            forwarded: false,
             origin_duration: Duration::ZERO,
             attempts: 0,
             sticky: "none",
@@ -114,6 +119,11 @@ impl Record<'_> {
     /// The client as every format but `seaway`'s calls it: what trusted proxies said, else the peer.
     pub(crate) fn client(&self) -> &str {
         self.forwarded_for.filter(|text| !text.is_empty()).unwrap_or(self.client_host)
+    }
+
+    /// A header of the request, where the log keeps it; its name in the spelling of Go.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.and_then(|kept| kept.requested(name))
     }
 
     /// Tries after the first.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::{Filters, Format, Lane};
+use crate::{Fields, Filters, Format, Lane};
 
 /// Batches under way to the writer.
 const QUEUE: usize = 64;
@@ -43,6 +43,7 @@ impl Sink {
 pub struct Writer {
     format: Format,
     filters: Filters,
+    fields: Fields,
     queue: SyncSender<Message>,
     counters: Arc<Counters>,
     orders: Arc<Orders>,
@@ -80,12 +81,24 @@ impl Writer {
             drop(work);
             finish.try_send(()).ok();
         })?;
-        Ok(Self { format, filters, queue, counters, orders, finished })
+        Ok(Self { format, filters, fields: Fields::default(), queue, counters, orders, finished })
+    }
+
+    /// The same, with these fields and headers in each line: to be said before lanes are made.
+    #[must_use]
+    pub fn with_fields(self, fields: Fields) -> Self {
+        Self { fields, ..self }
     }
 
     /// A new lane, for one worker.
     pub fn lane(&self) -> Lane {
-        Lane::new(self.format, self.filters.clone(), self.queue.clone(), Arc::clone(&self.counters))
+        Lane::new(
+            self.format,
+            self.filters.clone(),
+            self.fields.clone(),
+            self.queue.clone(),
+            Arc::clone(&self.counters),
+        )
     }
 
     /// Opens the file anew, after it was renamed or removed. Standard output stays as it is.

@@ -1,9 +1,10 @@
 //! Whole lines, byte for byte.
 
+use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::Format;
-use crate::Record;
+use crate::{Fields, KeptHeaders, Record};
 
 /// 2026-03-01 12:04:11.482 UTC.
 const START: Duration = Duration::from_millis(1_772_366_651_482);
@@ -58,8 +59,11 @@ fn unrouted() -> Record<'static> {
     }
 }
 
+const EVIL: &str = "x\" 200\r\n\u{1b}[2J\u{85}\\";
+
 fn hostile() -> Record<'static> {
-    const EVIL: &str = "x\" 200\r\n\u{1b}[2J\u{85}\\";
+    static HEADERS: LazyLock<KeptHeaders> =
+        LazyLock::new(|| KeptHeaders::of(&[("Referer", EVIL), ("User-Agent", EVIL)]));
     Record {
         method: EVIL,
         host: EVIL,
@@ -69,8 +73,7 @@ fn hostile() -> Record<'static> {
         client_host: EVIL,
         forwarded_for: Some(EVIL),
         user: Some(EVIL),
-        referer: Some(EVIL),
-        user_agent: Some(EVIL),
+        headers: Some(&HEADERS),
         entry_point: EVIL,
         router: Some(EVIL),
         service: Some(EVIL),
@@ -83,7 +86,7 @@ fn hostile() -> Record<'static> {
 
 fn line(format: Format, record: &Record<'_>) -> String {
     let mut out = Vec::new();
-    format.write(record, &mut out);
+    format.write(record, &Fields::default(), &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
 
@@ -102,11 +105,11 @@ fn common() {
 
 #[test]
 fn generic_clf() {
+    let headers = KeptHeaders::of(&[("Referer", "http://a/\"b\""), ("User-Agent", "curl/8")]);
     let record = Record {
         forwarded_for: Some("203.0.113.9, 198.51.100.2"),
         user: Some("ada"),
-        referer: Some("http://a/\"b\""),
-        user_agent: Some("curl/8"),
+        headers: Some(&headers),
         status: 0,
         ..full()
     };
@@ -138,7 +141,8 @@ fn json() {
         line(Format::Json, &unrouted()),
         concat!(
             r#"{"ClientAddr":"[::1]:5","ClientHost":"::1","ClientPort":"5","ClientUsername":"-","#,
-            r#""DownstreamContentSize":19,"DownstreamStatus":404,"Duration":90000,"Error":"no_route","Overhead":90000,"#,
+            r#""DownstreamContentSize":19,"DownstreamStatus":404,"Duration":90000,"Error":"no_route","#,
+            r#""GzipRatio":0,"OriginContentSize":0,"OriginDuration":0,"OriginStatus":0,"Overhead":90000,"#,
             r#""RequestAddr":"other.localhost:8080","RequestContentSize":0,"RequestCount":43,"#,
             r#""RequestHost":"other.localhost","RequestMethod":"POST","RequestPath":"/x?a=1\u0026b=2","#,
             r#""RequestPort":"8080","RequestProtocol":"HTTP/1.0","RequestScheme":"http","RetryAttempts":0,"#,
@@ -147,6 +151,7 @@ fn json() {
             "\n"
         )
     );
+    let headers = KeptHeaders::of(&[("User-Agent", "curl")]);
     let troubled = Record {
         attempts: 3,
         held: Duration::from_millis(1_200),
@@ -154,7 +159,7 @@ fn json() {
         sticky_reason: Some("draining"),
         error: Some("upstream_closed"),
         lost: true,
-        user_agent: Some("curl"),
+        headers: Some(&headers),
         ..full()
     };
     let line = line(Format::Json, &troubled);
@@ -170,19 +175,20 @@ fn json() {
 
 #[test]
 fn json_members_are_in_the_order_of_their_names() {
+    let headers = KeptHeaders::of(&[("Referer", "r"), ("User-Agent", "u")]);
     let record = Record {
         attempts: 2,
         held: Duration::from_secs(1),
         sticky_reason: Some("down"),
         error: Some("x"),
         lost: true,
-        referer: Some("r"),
-        user_agent: Some("u"),
+        headers: Some(&headers),
+        origin_bytes: Some(5),
         ..full()
     };
     let line = line(Format::Json, &record);
     let names: Vec<&str> = line.split(['{', ',']).filter_map(|m| m.split("\":").next()?.strip_prefix('"')).collect();
-    assert_eq!(names.len(), 40);
+    assert_eq!(names.len(), 41);
     assert!(names.is_sorted(), "{names:?}");
 }
 
@@ -272,4 +278,89 @@ fn formats_have_names() {
     assert_eq!(Format::from_name("common", false), Ok(Format::Common));
     assert_eq!(Format::from_name("json", false), Ok(Format::Json));
     assert!(Format::from_name("jsonl", false).is_err_and(|error| error.contains("jsonl")));
+}
+
+fn fields(default: &str, names: &[(&str, &str)], query: &str) -> Fields {
+    let mut options =
+        seaway_config::statics::AccessLogFields { default_mode: default.to_owned(), ..Default::default() };
+    options.names = names.iter().map(|(name, mode)| ((*name).to_owned(), (*mode).to_owned())).collect();
+    options.query_parameters.default_mode = query.to_owned();
+    Fields::new(&options).unwrap_or_default()
+}
+
+fn line_of(format: Format, record: &Record<'_>, fields: &Fields) -> String {
+    let mut out = Vec::new();
+    format.write(record, fields, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// As Traefik 3.7 writes them with the same options.
+#[test]
+fn dropped_fields_leave_dashes() {
+    let dropped = ["StartUTC", "RequestMethod", "ClientUsername", "DownstreamStatus", "Duration", "RouterName"];
+    let fields = fields("keep", &dropped.map(|name| (name, "drop")), "drop");
+    let record = Record { path_and_query: "/x/y?a=1", user: Some("ada"), ..full() };
+    assert_eq!(
+        line_of(Format::GenericClf, &record, &fields),
+        "172.20.0.1 - - [01/Mar/2026:12:04:11 +0000] \"- /x/y HTTP/1.1\" - 512 \"-\" \"-\"\n"
+    );
+    assert_eq!(
+        line_of(Format::Common, &record, &fields),
+        "172.20.0.1 - - [01/Mar/2026:12:04:11 +0000] \"- /x/y HTTP/1.1\" - 512 \"-\" \"-\" 42 \"-\" \
+         \"http://172.20.0.5:80\" 0ms\n"
+    );
+    let none = self::fields("drop", &[], "keep");
+    assert_eq!(line_of(Format::GenericClf, &record, &none), "- - - [-] \"- - -\" - - \"-\" \"-\"\n");
+}
+
+#[test]
+fn dropped_fields_are_no_members() {
+    let few = fields("drop", &[("DownstreamStatus", "keep"), ("StartUTC", "keep")], "keep");
+    assert_eq!(
+        line_of(Format::Json, &full(), &few),
+        concat!(
+            r#"{"DownstreamStatus":200,"StartUTC":"2026-03-01T12:04:11.482Z","level":"info","msg":"","#,
+            r#""time":"2026-03-01T12:04:11Z"}"#,
+            "\n"
+        )
+    );
+    let line = line_of(Format::Json, &full(), &fields("keep", &[("ClientAddr", "drop"), ("StartUTC", "drop")], "keep"));
+    assert!(line.starts_with(r#"{"ClientHost":"#), "{line}");
+    assert!(line.contains(r#""StartLocal":"2026-03-01T12:04:11.482Z","Sticky""#), "{line}");
+    let none = line_of(Format::Json, &full(), &fields("drop", &[], "keep"));
+    assert_eq!(none, "{\"level\":\"info\",\"msg\":\"\",\"time\":\"2026-03-01T12:04:11Z\"}\n");
+}
+
+#[test]
+fn kept_headers_stand_at_their_places() {
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-up", http::HeaderValue::from_static("1"));
+    let mut options = seaway_config::statics::AccessLogFields::default();
+    options.headers.default_mode = "keep".to_owned();
+    let fields = Fields::new(&options).unwrap_or_default();
+    let mut kept = KeptHeaders::default();
+    kept.request(&fields, &headers);
+    kept.origin(&fields, &headers);
+    kept.downstream(&fields, &headers);
+    let line = line_of(Format::Json, &Record { headers: Some(&kept), ..full() }, &fields);
+    assert!(
+        line.contains(concat!(
+            r#","downstream_X-Up":"1","entryPointName":"web","level":"info","msg":"","origin_X-Up":"1","#,
+            r#""request_X-Up":"1","time":"#
+        )),
+        "{line}"
+    );
+}
+
+#[test]
+fn what_a_server_failed_to_answer_counts_as_the_origins() {
+    let failed = Record { origin_status: None, status: 502, response_bytes: 11, forwarded: true, ..full() };
+    let line = line(Format::Json, &failed);
+    assert!(
+        line.contains(r#""OriginContentSize":11,"OriginDuration":2149000,"OriginStatus":502,"Overhead":1000000"#),
+        "{line}"
+    );
+    let compressed = Record { origin_bytes: Some(1200), response_bytes: 36, ..full() };
+    let line = self::line(Format::Json, &compressed);
+    assert!(line.contains(r#""GzipRatio":33.333333333333336,"OriginContentSize":1200,"#), "{line}");
 }

@@ -3,8 +3,9 @@
 
 use std::time::SystemTime;
 
-use crate::Record;
+use crate::fields::{Field, Line};
 use crate::text::{Place, Utc, nanos, push_number, push_text};
+use crate::{Fields, Record};
 
 /// The name of a member, with what stands before it: known when this is compiled, so that it is one piece.
 macro_rules! key {
@@ -20,63 +21,151 @@ macro_rules! text {
     };
 }
 
-/// Writes the object.
-pub(super) fn write(record: &Record<'_>, out: &mut Vec<u8>) {
-    let (host, port) = split_port(record.host);
-    let overhead = match record.origin_status {
-        Some(_) => record.duration.saturating_sub(record.origin_duration),
-        None => record.duration,
-    };
+/// Writes the object. `ALL` promises that no field is left out.
+pub(super) fn write<const ALL: bool>(record: &Record<'_>, fields: &Fields, out: &mut Vec<u8>) {
+    let from = out.len();
+    let kept = |field| ALL || fields.keeps(field);
     let mut object = Object { out };
-
-    object.client_address(record);
-    object.text(text!("ClientHost"), record.client());
-    object.literal(text!("ClientPort"));
-    push_number(object.out, record.client_port);
-    object.out.push(b'"');
-    object.text(text!("ClientUsername"), record.user.unwrap_or("-"));
-    object.number(key!("DownstreamContentSize"), record.response_bytes);
-    object.number(key!("DownstreamStatus"), record.status.into());
-    object.number(key!("Duration"), nanos(record.duration));
-    object.option(text!("Error"), record.error);
-    if !record.held.is_zero() {
-        object.number(key!("Held"), nanos(record.held));
+    if kept(Field::ClientAddr) {
+        object.client_address(record);
     }
-    if record.lost {
-        object.literal(concat!(key!("Lost"), "true"));
+    client_and_outcome(&mut object, record, kept);
+    origin(&mut object, record, kept);
+    request(&mut object, record, fields, kept);
+    if kept(Field::RetryAttempts) {
+        object.number(key!("RetryAttempts"), record.retries().into());
     }
-    if let Some(status) = record.origin_status {
-        object.number(key!("OriginContentSize"), record.response_bytes);
-        object.number(key!("OriginDuration"), nanos(record.origin_duration));
-        object.number(key!("OriginStatus"), status.into());
+    route(&mut object, record, kept);
+    object.start(record.start, kept(Field::StartLocal), kept(Field::StartUtc));
+    if kept(Field::Sticky) {
+        object.text(text!("Sticky"), record.sticky);
     }
-    object.number(key!("Overhead"), nanos(overhead));
-    object.text(text!("RequestAddr"), record.host);
-    object.number(key!("RequestContentSize"), record.request_bytes);
-    object.number(key!("RequestCount"), record.request_count);
-    object.text(text!("RequestHost"), host);
-    object.text(text!("RequestMethod"), record.method);
-    object.text(text!("RequestPath"), record.path_and_query);
-    object.text(text!("RequestPort"), port.unwrap_or("-"));
-    object.text(text!("RequestProtocol"), record.protocol);
-    object.text(text!("RequestScheme"), record.scheme);
-    object.number(key!("RetryAttempts"), record.retries().into());
-    object.option(text!("RouterName"), record.router);
-    object.option(text!("ServerName"), record.server_name);
-    object.option(text!("ServiceAddr"), record.server_address);
-    object.option(text!("ServiceName"), record.service);
-    object.option(text!("ServiceURL"), record.server_url);
-    object.start(record.start);
-    object.text(text!("Sticky"), record.sticky);
-    object.option(text!("StickyReason"), record.sticky_reason);
-    object.option(text!("Strategy"), Some(record.strategy).filter(|s| !s.is_empty()));
-    object.text(text!("entryPointName"), record.entry_point);
+    if kept(Field::StickyReason) {
+        object.option(text!("StickyReason"), record.sticky_reason);
+    }
+    if kept(Field::Strategy) {
+        object.option(text!("Strategy"), Some(record.strategy).filter(|s| !s.is_empty()));
+    }
+    let (downstream, origin, request) = record.headers.map_or((&[][..], &[][..], &[][..]), |kept| kept.groups());
+    object.headers(",\"downstream_", downstream);
+    if kept(Field::EntryPointName) {
+        object.text(text!("entryPointName"), record.entry_point);
+    }
     object.literal(concat!(text!("level"), "info\"", text!("msg"), "\""));
-    object.option(text!("request_Referer"), record.referer);
-    object.option(text!("request_User-Agent"), record.user_agent);
+    object.headers(",\"origin_", origin);
+    object.headers(",\"request_", request);
     object.literal(text!("time"));
     Utc::new(record.start.checked_add(record.duration).unwrap_or(record.start)).push_rfc3339(object.out, false);
     object.literal("\"}");
+    // Every member begins with a comma; the first of all has a brace in its place.
+    if let Some(first) = object.out.get_mut(from) {
+        *first = b'{';
+    }
+}
+
+fn client_and_outcome(object: &mut Object<'_>, record: &Record<'_>, kept: impl Fn(Field) -> bool) {
+    if kept(Field::ClientHost) {
+        object.text(text!("ClientHost"), record.client());
+    }
+    if kept(Field::ClientPort) {
+        object.literal(text!("ClientPort"));
+        push_number(object.out, record.client_port);
+        object.out.push(b'"');
+    }
+    if kept(Field::ClientUsername) {
+        object.text(text!("ClientUsername"), record.user.unwrap_or("-"));
+    }
+    if kept(Field::DownstreamContentSize) {
+        object.number(key!("DownstreamContentSize"), record.response_bytes);
+    }
+    if kept(Field::DownstreamStatus) {
+        object.number(key!("DownstreamStatus"), record.status.into());
+    }
+    if kept(Field::Duration) {
+        object.number(key!("Duration"), nanos(record.duration));
+    }
+    if kept(Field::Error) {
+        object.option(text!("Error"), record.error);
+    }
+}
+
+/// What came from the server; zeros where none was asked, as Traefik has it.
+fn origin(object: &mut Object<'_>, record: &Record<'_>, kept: impl Fn(Field) -> bool) {
+    let reached = record.origin_status.is_some() || record.forwarded;
+    let bytes = if reached { record.origin_bytes.unwrap_or(record.response_bytes) } else { 0 };
+    let status = record.origin_status.unwrap_or(if reached { record.status } else { 0 });
+    let duration = if reached { record.origin_duration } else { std::time::Duration::ZERO };
+    if kept(Field::GzipRatio) && bytes != record.response_bytes && record.response_bytes != 0 {
+        object.literal(key!("GzipRatio"));
+        object.ratio(bytes, record.response_bytes);
+    }
+    if kept(Field::Held) && !record.held.is_zero() {
+        object.number(key!("Held"), nanos(record.held));
+    }
+    if kept(Field::Lost) && record.lost {
+        object.literal(concat!(key!("Lost"), "true"));
+    }
+    if kept(Field::OriginContentSize) {
+        object.number(key!("OriginContentSize"), bytes);
+    }
+    if kept(Field::OriginDuration) {
+        object.number(key!("OriginDuration"), nanos(duration));
+    }
+    if kept(Field::OriginStatus) {
+        object.number(key!("OriginStatus"), status.into());
+    }
+    if kept(Field::Overhead) {
+        object.number(key!("Overhead"), nanos(record.duration.saturating_sub(duration)));
+    }
+}
+
+fn request(object: &mut Object<'_>, record: &Record<'_>, fields: &Fields, kept: impl Fn(Field) -> bool) {
+    let (host, port) = split_port(record.host);
+    if kept(Field::RequestAddr) {
+        object.text(text!("RequestAddr"), record.host);
+    }
+    if kept(Field::RequestContentSize) {
+        object.number(key!("RequestContentSize"), record.request_bytes);
+    }
+    if kept(Field::RequestCount) {
+        object.number(key!("RequestCount"), record.request_count);
+    }
+    if kept(Field::RequestHost) {
+        object.text(text!("RequestHost"), host);
+    }
+    if kept(Field::RequestMethod) {
+        object.text(text!("RequestMethod"), record.method);
+    }
+    if kept(Field::RequestPath) {
+        object.text(text!("RequestPath"), fields.path(record.path_and_query));
+    }
+    if kept(Field::RequestPort) {
+        object.text(text!("RequestPort"), port.unwrap_or("-"));
+    }
+    if kept(Field::RequestProtocol) {
+        object.text(text!("RequestProtocol"), record.protocol);
+    }
+    if kept(Field::RequestScheme) {
+        object.text(text!("RequestScheme"), record.scheme);
+    }
+}
+
+fn route(object: &mut Object<'_>, record: &Record<'_>, kept: impl Fn(Field) -> bool) {
+    if kept(Field::RouterName) {
+        object.option(text!("RouterName"), record.router);
+    }
+    if kept(Field::ServerName) {
+        object.option(text!("ServerName"), record.server_name);
+    }
+    if kept(Field::ServiceAddr) {
+        object.option(text!("ServiceAddr"), record.server_address);
+    }
+    if kept(Field::ServiceName) {
+        object.option(text!("ServiceName"), record.service);
+    }
+    if kept(Field::ServiceUrl) {
+        object.option(text!("ServiceURL"), record.server_url);
+    }
 }
 
 /// Writes members one after another.
@@ -106,21 +195,41 @@ impl Object<'_> {
         push_number(self.out, number);
     }
 
+    /// As Go writes a float: the shortest text that means the same number.
+    fn ratio(&mut self, of: u64, to: u64) {
+        self.out.extend_from_slice((of as f64 / to as f64).to_string().as_bytes());
+    }
+
+    fn headers(&mut self, prefix: &'static str, lines: &[Line]) {
+        for line in lines {
+            self.literal(prefix);
+            push_text(self.out, &line.name, Place::Json);
+            self.literal("\":\"");
+            push_text(self.out, &line.value, Place::Json);
+            self.out.push(b'"');
+        }
+    }
+
     /// Local time is UTC, so that one text serves twice.
-    fn start(&mut self, start: SystemTime) {
-        self.literal(text!("StartLocal"));
+    fn start(&mut self, start: SystemTime, local: bool, utc: bool) {
+        if !local && !utc {
+            return;
+        }
+        self.literal(if local { text!("StartLocal") } else { text!("StartUTC") });
         let from = self.out.len();
         Utc::new(start).push_rfc3339(self.out, true);
         let to = self.out.len();
-        self.literal(concat!("\"", text!("StartUTC")));
-        self.out.extend_from_within(from..to);
+        if local && utc {
+            self.literal(concat!("\"", text!("StartUTC")));
+            self.out.extend_from_within(from..to);
+        }
         self.out.push(b'"');
     }
 
-    /// `peer:port`, with brackets around an IPv6 address. It comes first.
+    /// `peer:port`, with brackets around an IPv6 address.
     fn client_address(&mut self, record: &Record<'_>) {
         let brackets = record.client_host.contains(':');
-        self.literal(if brackets { "{\"ClientAddr\":\"[" } else { "{\"ClientAddr\":\"" });
+        self.literal(if brackets { ",\"ClientAddr\":\"[" } else { ",\"ClientAddr\":\"" });
         push_text(self.out, record.client_host, Place::Json);
         self.literal(if brackets { "]:" } else { ":" });
         push_number(self.out, record.client_port);

@@ -2,8 +2,8 @@
 //!
 //! Times are UTC. What has nothing to tell is left out; where no server was asked, a dash stands for it.
 
-use crate::Record;
 use crate::text::{Place, Utc, push_duration, push_number, push_text};
+use crate::{Fields, Record};
 
 const DIM: &str = "2";
 const BOLD: &str = "1";
@@ -17,7 +17,7 @@ const PALETTE: [&str; 12] = [
 ];
 
 /// Writes the line.
-pub(super) fn write(record: &Record<'_>, colour: bool, out: &mut Vec<u8>) {
+pub(super) fn write(record: &Record<'_>, fields: &Fields, colour: bool, out: &mut Vec<u8>) {
     let mut line = Line { out, colour };
     line.painted(DIM, |out| Utc::new(record.start).push_clock(out));
     line.out.push(b' ');
@@ -29,7 +29,7 @@ pub(super) fn write(record: &Record<'_>, colour: bool, out: &mut Vec<u8>) {
     line.painted(BOLD, |out| push_text(out, or_dash(record.method), Place::Word));
     line.out.push(b' ');
     push_text(line.out, or_dash(record.host), Place::Word);
-    push_text(line.out, record.path_and_query, Place::Word);
+    push_text(line.out, fields.path(record.path_and_query), Place::Word);
     line.out.extend_from_slice(" → ".as_bytes());
     match record.server_name {
         Some(name) => {
