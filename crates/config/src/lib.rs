@@ -8,8 +8,10 @@
 pub mod catalogue;
 pub mod decode;
 pub mod diagnostic;
+pub mod files;
 pub mod model;
 pub mod regexp;
+pub mod secret;
 pub mod shared_map;
 pub mod statics;
 pub mod suggest;
@@ -17,6 +19,8 @@ pub mod tree;
 mod wire;
 
 pub use diagnostic::{Code, Diagnostic, Origin, Severity};
+pub use files::Files;
 pub use model::{Config, Declared, Middleware, Name, Router, Server, Service};
+pub use secret::Secret;
 pub use shared_map::SharedMap;
 pub use wire::show_duration;

@@ -1,4 +1,7 @@
-//! `headers`: sets and removes request and response headers.
+//! `headers`: sets and removes request and response headers, and what browsers are told by them.
+
+mod cors;
+mod security;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +11,10 @@ use seaway_config::model;
 use seaway_head::{RequestHead, ResponseHead};
 
 use crate::Flow;
+use crate::protocol::{Context, Memory};
+
+use cors::Cors;
+use security::Security;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -31,6 +38,15 @@ pub struct Headers {
     host: Option<Host>,
     request: Box<[Change]>,
     response: Box<[Change]>,
+    cors: Option<Cors>,
+    security: Option<Security>,
+}
+
+/// What the response hook has to know of the request.
+#[derive(Debug, Default)]
+struct Seen {
+    secure: bool,
+    allowed_origin: Option<HeaderValue>,
 }
 
 /// The request's new `Host`, and its canonical form.
@@ -49,9 +65,6 @@ struct Change {
 
 impl Headers {
     pub(crate) fn compile(options: &model::Headers) -> Result<Self, String> {
-        if options.custom_request_headers.is_empty() && options.custom_response_headers.is_empty() {
-            return Err("headers has no option; it needs customRequestHeaders or customResponseHeaders".to_owned());
-        }
         let mut request = changes("headers.customRequestHeaders", &options.custom_request_headers)?;
         let response = changes("headers.customResponseHeaders", &options.custom_response_headers)?;
         if response.iter().any(|change| change.name == header::HOST) {
@@ -62,10 +75,29 @@ impl Headers {
             // A request always has a Host, so an empty value removes nothing.
             host = request.remove(at).value.map(Host::new).transpose()?;
         }
-        Ok(Self { host, request: request.into(), response: response.into() })
+        let (cors, security) = (Cors::compile(options)?, Security::compile(options)?);
+        // Options that have no effect are options all the same: nothing is missing that they would do.
+        if *options == model::Headers::default() {
+            return Err("headers has no option, so it would do nothing; customRequestHeaders is one of them".to_owned());
+        }
+        Ok(Self { host, request: request.into(), response: response.into(), cors, security })
     }
 
-    pub(crate) fn on_request(&self, head: &mut RequestHead) -> Flow {
+    pub(crate) fn on_request(&self, head: &mut RequestHead, cx: &mut Context<'_>) -> Flow {
+        if let Some(preflight) = self.cors.as_ref().and_then(|cors| cors.preflight(head)) {
+            return Flow::answer(preflight);
+        }
+        let allowed_origin = self.cors.as_ref().and_then(|cors| cors.allowed(head));
+        self.change(head);
+        if let Some(refused) = self.security.as_ref().and_then(|security| security.refuse(head)) {
+            return Flow::answer(refused);
+        }
+        Seen { secure: self.security.as_ref().is_some_and(|security| security.is_secure(head)), allowed_origin }
+            .keep(cx.memory);
+        Flow::Next
+    }
+
+    fn change(&self, head: &mut RequestHead) {
         if let Some(host) = &self.host {
             head.headers.insert(header::HOST, host.value.clone());
             head.host = Arc::clone(&host.canonical);
@@ -76,12 +108,36 @@ impl Headers {
             }
             change.apply(&mut head.headers);
         }
-        Flow::Next
     }
 
-    pub(crate) fn on_response(&self, head: &mut ResponseHead<'_>) {
+    pub(crate) fn on_response(&self, head: &mut ResponseHead<'_>, memory: &mut Memory) {
+        let seen = Seen::recall(memory);
+        if let Some(security) = &self.security {
+            security.on_response(head.headers, seen.secure);
+        }
         for change in &self.response {
             change.apply(head.headers);
+        }
+        if let Some(cors) = &self.cors {
+            cors.on_response(head.headers, seen.allowed_origin);
+        }
+    }
+}
+
+impl Seen {
+    /// Most have nothing to remember, or one bit, which needs no memory of its own.
+    fn keep(self, memory: &mut Memory) {
+        match self {
+            Self { allowed_origin: None, secure: false } => {}
+            Self { allowed_origin: None, secure: true } => *memory = Memory::Number(1),
+            seen => memory.put(seen),
+        }
+    }
+
+    fn recall(memory: &mut Memory) -> Self {
+        match memory.get::<Self>() {
+            Some(seen) => Self { secure: seen.secure, allowed_origin: seen.allowed_origin.clone() },
+            None => Self { secure: memory.number().is_some(), allowed_origin: None },
         }
     }
 }
@@ -110,6 +166,12 @@ impl Host {
         let canonical = Arc::from(&*host.host);
         Ok(Self { value, canonical })
     }
+}
+
+/// Compiles a value that is written in an option.
+fn value(option: &str, text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_bytes(text.trim().as_bytes())
+        .map_err(|_| format!("headers.{option}: the value has a line break or another control character"))
 }
 
 /// Compiles one of the two maps.
@@ -141,101 +203,4 @@ fn changes(option: &str, map: &BTreeMap<String, String>) -> Result<Vec<Change>, 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use http::StatusCode;
-
-    use super::*;
-    use crate::testing::{get, values};
-
-    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    fn compile(request: &[(&str, &str)], response: &[(&str, &str)]) -> Result<Headers, String> {
-        Headers::compile(&model::Headers {
-            custom_request_headers: map(request),
-            custom_response_headers: map(response),
-        })
-    }
-
-    #[test]
-    fn sets_replaces_and_removes_request_headers() {
-        let headers = compile(&[("X-New", " a b "), ("x-old", "new"), ("X-Gone", "")], &[]).unwrap();
-        let mut head = get("/");
-        head.headers.append("x-old", HeaderValue::from_static("1"));
-        head.headers.append("x-old", HeaderValue::from_static("2"));
-        head.headers.insert("x-gone", HeaderValue::from_static("1"));
-        assert!(matches!(headers.on_request(&mut head), Flow::Next));
-        assert_eq!(values(&head.headers, "x-new"), ["a b"]);
-        assert_eq!(values(&head.headers, "x-old"), ["new"]);
-        assert!(!head.headers.contains_key("x-gone"));
-    }
-
-    #[test]
-    fn host_sets_the_host_of_the_request() {
-        let mut head = get("/");
-        compile(&[("host", "Inner.Example:8080")], &[]).unwrap().on_request(&mut head);
-        assert_eq!(values(&head.headers, "host"), ["Inner.Example:8080"]);
-        assert_eq!(&*head.host, "inner.example");
-        compile(&[("Host", "")], &[]).unwrap().on_request(&mut head);
-        assert_eq!(values(&head.headers, "host"), ["Inner.Example:8080"]);
-        compile(&[("Host", "[2001:db8::1]:80")], &[]).unwrap().on_request(&mut head);
-        assert_eq!(&*head.host, "2001:db8::1");
-    }
-
-    #[test]
-    fn a_blank_forwarded_for_hides_the_client() {
-        let mut head = get("/");
-        head.headers.insert(X_FORWARDED_FOR, HeaderValue::from_static("203.0.113.9"));
-        compile(&[("X-Forwarded-For", "")], &[]).unwrap().on_request(&mut head);
-        assert!(!head.headers.contains_key(X_FORWARDED_FOR));
-        assert!(!head.append_forwarded_for);
-        let mut head = get("/");
-        compile(&[("X-Other", "")], &[]).unwrap().on_request(&mut head);
-        assert!(head.append_forwarded_for);
-    }
-
-    #[test]
-    fn sets_and_removes_response_headers() {
-        let headers = compile(&[], &[("Server", ""), ("X-Frame-Options", "DENY")]).unwrap();
-        let mut status = StatusCode::OK;
-        let mut map = HeaderMap::new();
-        map.insert("server", HeaderValue::from_static("x"));
-        headers.on_response(&mut ResponseHead { status: &mut status, headers: &mut map });
-        assert!(!map.contains_key("server"));
-        assert_eq!(values(&map, "x-frame-options"), ["DENY"]);
-    }
-
-    #[test]
-    fn what_would_break_a_message_does_not_compile() {
-        for name in ["Transfer-Encoding", "content-length", "CONNECTION", "Upgrade", "TE", "Trailer", "Keep-Alive"] {
-            for value in ["chunked", ""] {
-                assert!(compile(&[(name, value)], &[]).is_err(), "{name}");
-                assert!(compile(&[], &[(name, value)]).is_err(), "{name}");
-            }
-        }
-        assert!(compile(&[], &[("Host", "a")]).is_err());
-    }
-
-    #[test]
-    fn invalid_names_and_values_do_not_compile_and_are_named() {
-        for (name, value) in [
-            ("X A", "1"),
-            ("", "1"),
-            ("X-A:", "1"),
-            ("X-Ä", "1"),
-            ("X-A", "a\r\nX-B: 2"),
-            ("X-A", "a\nb"),
-            ("X-A", "a\0b"),
-            ("Host", "a b"),
-            ("Host", "user@a"),
-            ("Host", "a/b"),
-        ] {
-            let error = compile(&[(name, value)], &[]).unwrap_err();
-            assert!(error.starts_with("headers.customRequestHeaders."), "{error}");
-        }
-        assert!(compile(&[("X-A", "1"), ("x-a", "2")], &[]).is_err());
-        assert!(compile(&[], &[]).is_err());
-    }
-}
+mod tests;

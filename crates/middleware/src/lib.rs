@@ -10,15 +10,22 @@
 //! can be decided from the options alone is decided in `compile`, so a hook only meets faults that the request has.
 
 mod add_prefix;
+mod encoded_characters;
 mod headers;
+mod in_flight_req;
+mod ip_allow_list;
+mod pass_tls_client_cert;
 pub mod protocol;
+mod rate_limit;
 mod redirect;
 mod redirect_regex;
 mod redirect_scheme;
 mod replace_path;
 mod replace_path_regex;
 mod rewrite;
+mod source;
 mod strip_prefix;
+mod strip_prefix_regex;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -28,16 +35,23 @@ use seaway_config::Middleware as Config;
 use seaway_head::{RequestHead, ResponseHead};
 
 pub use add_prefix::AddPrefix;
+pub use encoded_characters::EncodedCharacters;
 pub use headers::Headers;
+pub use in_flight_req::InFlightReq;
+pub use ip_allow_list::IpAllowList;
+pub use pass_tls_client_cert::PassTlsClientCert;
 pub use protocol::{Answer, Back, Came, Context, Flow, Got, Memory, Need, Outcome};
+pub use rate_limit::RateLimit;
 pub use redirect_regex::RedirectRegex;
 pub use redirect_scheme::RedirectScheme;
 pub use replace_path::ReplacePath;
 pub use replace_path_regex::ReplacePathRegex;
 pub use strip_prefix::StripPrefix;
+pub use strip_prefix_regex::StripPrefixRegex;
 
 /// A compiled middleware.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "each is alone in an Arc")]
 pub enum Middleware {
     /// Puts a prefix in front of the path.
     AddPrefix(AddPrefix),
@@ -53,6 +67,20 @@ pub enum Middleware {
     RedirectScheme(RedirectScheme),
     /// Redirects by a regular expression over the URL.
     RedirectRegex(RedirectRegex),
+    /// Cuts what a regular expression matches off the path.
+    StripPrefixRegex(StripPrefixRegex),
+    /// Lets in only who comes from certain addresses.
+    IpAllowList(IpAllowList),
+    /// The same under its former name.
+    IpWhiteList(IpAllowList),
+    /// Bounds how many requests of one source are served at the same time.
+    InFlightReq(InFlightReq),
+    /// Bounds how often requests of one source come.
+    RateLimit(RateLimit),
+    /// Refuses paths with certain percent-encoded characters.
+    EncodedCharacters(EncodedCharacters),
+    /// Tells the server about the client's certificate.
+    PassTlsClientCert(PassTlsClientCert),
 }
 
 impl Middleware {
@@ -67,6 +95,13 @@ impl Middleware {
             Config::Headers(options) => Headers::compile(options).map(Self::Headers),
             Config::RedirectScheme(options) => RedirectScheme::compile(options).map(Self::RedirectScheme),
             Config::RedirectRegex(options) => RedirectRegex::compile(options).map(Self::RedirectRegex),
+            Config::StripPrefixRegex(options) => StripPrefixRegex::compile(options).map(Self::StripPrefixRegex),
+            Config::IpAllowList(options) => IpAllowList::compile(options).map(Self::IpAllowList),
+            Config::IpWhiteList(options) => IpAllowList::compile_white(options).map(Self::IpWhiteList),
+            Config::InFlightReq(options) => InFlightReq::compile(options).map(Self::InFlightReq),
+            Config::RateLimit(options) => RateLimit::compile(options).map(Self::RateLimit),
+            Config::EncodedCharacters(options) => EncodedCharacters::compile(options).map(Self::EncodedCharacters),
+            Config::PassTlsClientCert(options) => PassTlsClientCert::compile(options).map(Self::PassTlsClientCert),
             Config::Chain(_) => Err("a chain has no compiled form of its own".to_owned()),
             Config::Broken {} => Err("no usable type is declared".to_owned()),
         }
@@ -74,39 +109,68 @@ impl Middleware {
 
     /// What one router uses in place of this: the same with a state of its own, taken over from what the router used
     /// `before` under the same name. `None` for what has no state, and is shared by all routers.
-    pub fn for_router(&self, _name: &str, _before: Option<&Self>) -> Option<Self> {
-        None
+    pub fn for_router(&self, _name: &str, before: Option<&Self>) -> Option<Self> {
+        match (self, before) {
+            (Self::InFlightReq(it), Some(Self::InFlightReq(before))) => {
+                Some(Self::InFlightReq(it.for_router(Some(before))))
+            }
+            (Self::InFlightReq(it), _) => Some(Self::InFlightReq(it.for_router(None))),
+            (Self::RateLimit(it), Some(Self::RateLimit(before))) => Some(Self::RateLimit(it.for_router(Some(before)))),
+            (Self::RateLimit(it), _) => Some(Self::RateLimit(it.for_router(None))),
+            _ => None,
+        }
     }
 
     /// On the way in, in the order of the chain.
-    pub fn on_request(&self, head: &mut RequestHead, _cx: &mut Context<'_>) -> Flow {
+    pub fn on_request(&self, head: &mut RequestHead, cx: &mut Context<'_>) -> Flow {
         match self {
             Self::AddPrefix(it) => it.on_request(head),
             Self::StripPrefix(it) => it.on_request(head),
             Self::ReplacePath(it) => it.on_request(head),
             Self::ReplacePathRegex(it) => it.on_request(head),
-            Self::Headers(it) => it.on_request(head),
+            Self::Headers(it) => it.on_request(head, cx),
             Self::RedirectScheme(it) => it.on_request(head),
             Self::RedirectRegex(it) => it.on_request(head),
+            Self::StripPrefixRegex(it) => it.on_request(head),
+            Self::IpAllowList(it) | Self::IpWhiteList(it) => it.on_request(head),
+            Self::InFlightReq(it) => it.on_request(head, cx),
+            Self::RateLimit(it) => it.on_request(head, cx),
+            Self::EncodedCharacters(it) => it.on_request(head),
+            Self::PassTlsClientCert(it) => it.on_request(head),
         }
     }
 
     /// Goes on with the request, once what it needed is there.
-    pub fn resume(&self, _head: &mut RequestHead, _cx: &mut Context<'_>, _got: Got) -> Flow {
-        // Nobody asked: nothing is let through that a middleware has not decided about.
-        Flow::answer(Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "a middleware was resumed that had asked nothing"))
+    pub fn resume(&self, _head: &mut RequestHead, _cx: &mut Context<'_>, got: Got) -> Flow {
+        match self {
+            Self::RateLimit(it) => it.resume(&got),
+            // Nobody asked: nothing is let through that a middleware has not decided about.
+            _ => Flow::answer(Answer::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "a middleware was resumed that had asked nothing",
+            )),
+        }
     }
 
     /// On the way out, in the reverse order of the chain, for each middleware that let the request pass.
-    pub fn on_response(&self, head: &mut ResponseHead<'_>, _came: &Came, _cx: &mut Context<'_>) -> Back {
+    pub fn on_response(&self, head: &mut ResponseHead<'_>, _came: &Came, cx: &mut Context<'_>) -> Back {
         if let Self::Headers(it) = self {
-            it.on_response(head);
+            it.on_response(head, cx.memory);
         }
         Back::Next
     }
 
+    /// [`Self::on_end`] does something.
+    pub fn settles(&self) -> bool {
+        matches!(self, Self::InFlightReq(_))
+    }
+
     /// The end, however it came: called exactly once for each time that the request was let pass.
-    pub fn on_end(&self, _memory: &mut Memory, _outcome: &Outcome) {}
+    pub fn on_end(&self, memory: &mut Memory, _outcome: &Outcome) {
+        if let Self::InFlightReq(it) = self {
+            it.on_end(memory);
+        }
+    }
 
     /// The type's name in lower case, the same word as [`Config::kind`].
     pub fn kind(&self) -> &'static str {
@@ -118,6 +182,13 @@ impl Middleware {
             Self::Headers(_) => "headers",
             Self::RedirectScheme(_) => "redirectscheme",
             Self::RedirectRegex(_) => "redirectregex",
+            Self::StripPrefixRegex(_) => "stripprefixregex",
+            Self::IpAllowList(_) => "ipallowlist",
+            Self::IpWhiteList(_) => "ipwhitelist",
+            Self::InFlightReq(_) => "inflightreq",
+            Self::RateLimit(_) => "ratelimit",
+            Self::EncodedCharacters(_) => "encodedcharacters",
+            Self::PassTlsClientCert(_) => "passtlsclientcert",
         }
     }
 }
@@ -154,6 +225,13 @@ mod tests {
             }),
             Config::RedirectScheme(model::RedirectScheme { scheme: text("https"), ..Default::default() }),
             Config::RedirectRegex(model::RedirectRegex { regex: text("a"), replacement: text("b"), permanent: false }),
+            Config::StripPrefixRegex(model::StripPrefixRegex { regex: vec![text("a")] }),
+            Config::IpAllowList(model::IpAllowList { source_range: vec![text("::1")], ..Default::default() }),
+            Config::IpWhiteList(model::IpWhiteList { source_range: vec![text("::1")], ..Default::default() }),
+            Config::InFlightReq(model::InFlightReq { amount: 1, ..Default::default() }),
+            Config::RateLimit(model::RateLimit::default()),
+            Config::EncodedCharacters(model::EncodedCharacters::default()),
+            Config::PassTlsClientCert(model::PassTlsClientCert::default()),
         ] {
             assert_eq!(Middleware::compile(&config).unwrap().kind(), config.kind());
         }

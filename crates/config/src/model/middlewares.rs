@@ -1,5 +1,6 @@
 //! Middlewares as configured. Their options are in a file for each kind of work.
 
+mod access;
 mod headers;
 mod path;
 
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use crate::decode::options;
 
+pub use access::*;
 pub use headers::*;
 pub use path::*;
 
@@ -25,6 +27,7 @@ macro_rules! types {
         /// A middleware of exactly one type, as it reaches `compile`.
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(rename_all = "camelCase")]
+        #[expect(clippy::large_enum_variant, reason = "each is alone in an entry of a map")]
         pub enum Middleware {
             $(
                 #[doc = $doc]
@@ -65,11 +68,18 @@ macro_rules! types {
 types! {
     AddPrefix, add_prefix, "addPrefix", "addprefix", "Puts a prefix in front of the path.";
     StripPrefix, strip_prefix, "stripPrefix", "stripprefix", "Cuts a prefix off the path.";
+    StripPrefixRegex, strip_prefix_regex, "stripPrefixRegex", "stripprefixregex", "Cuts what a regular expression matches off the path.";
     ReplacePath, replace_path, "replacePath", "replacepath", "Replaces the path.";
     ReplacePathRegex, replace_path_regex, "replacePathRegex", "replacepathregex", "Replaces the path by a regular expression.";
     Headers, headers, "headers", "headers", "Sets and removes request and response headers.";
     RedirectScheme, redirect_scheme, "redirectScheme", "redirectscheme", "Redirects to another scheme.";
     RedirectRegex, redirect_regex, "redirectRegex", "redirectregex", "Redirects by a regular expression over the URL.";
+    IpAllowList, ip_allow_list, "ipAllowList", "ipallowlist", "Lets in only who comes from certain addresses.";
+    IpWhiteList, ip_white_list, "ipWhiteList", "ipwhitelist", "Deprecated: the former name of ipAllowList.";
+    InFlightReq, in_flight_req, "inFlightReq", "inflightreq", "Bounds how many requests of one source are served at the same time.";
+    RateLimit, rate_limit, "rateLimit", "ratelimit", "Bounds how often requests of one source come.";
+    EncodedCharacters, encoded_characters, "encodedCharacters", "encodedcharacters", "Refuses paths with certain percent-encoded characters.";
+    PassTlsClientCert, pass_tls_client_cert, "passTLSClientCert", "passtlsclientcert", "Tells the server about the client's certificate.";
     Chain, chain, "chain", "chain", "Several middlewares under one name.";
 }
 
@@ -89,49 +99,12 @@ pub const NOT_YET: &[&str] = &[
     "middlewares.*.compress",
     "middlewares.*.contentType",
     "middlewares.*.digestAuth",
-    "middlewares.*.encodedCharacters",
     "middlewares.*.errors",
     "middlewares.*.forwardAuth",
     "middlewares.*.grpcWeb",
-    "middlewares.*.inFlightReq",
-    "middlewares.*.ipAllowList",
-    "middlewares.*.ipWhiteList",
-    "middlewares.*.passTLSClientCert",
     "middlewares.*.plugin",
-    "middlewares.*.rateLimit",
     "middlewares.*.retry",
-    "middlewares.*.stripPrefixRegex",
-    "middlewares.*.headers.accessControlAllowCredentials",
-    "middlewares.*.headers.accessControlAllowHeaders",
-    "middlewares.*.headers.accessControlAllowMethods",
-    "middlewares.*.headers.accessControlAllowOriginList",
-    "middlewares.*.headers.accessControlAllowOriginListRegex",
-    "middlewares.*.headers.accessControlExposeHeaders",
-    "middlewares.*.headers.accessControlMaxAge",
-    "middlewares.*.headers.addVaryHeader",
-    "middlewares.*.headers.allowedHosts",
-    "middlewares.*.headers.hostsProxyHeaders",
-    "middlewares.*.headers.sslProxyHeaders",
-    "middlewares.*.headers.stsSeconds",
-    "middlewares.*.headers.stsIncludeSubdomains",
-    "middlewares.*.headers.stsPreload",
-    "middlewares.*.headers.forceSTSHeader",
-    "middlewares.*.headers.frameDeny",
-    "middlewares.*.headers.customFrameOptionsValue",
-    "middlewares.*.headers.contentTypeNosniff",
-    "middlewares.*.headers.browserXssFilter",
-    "middlewares.*.headers.customBrowserXSSValue",
-    "middlewares.*.headers.contentSecurityPolicy",
-    "middlewares.*.headers.contentSecurityPolicyReportOnly",
-    "middlewares.*.headers.publicKey",
-    "middlewares.*.headers.referrerPolicy",
-    "middlewares.*.headers.permissionsPolicy",
-    "middlewares.*.headers.isDevelopment",
-    "middlewares.*.headers.sslRedirect",
-    "middlewares.*.headers.sslTemporaryRedirect",
-    "middlewares.*.headers.sslHost",
-    "middlewares.*.headers.sslForceHost",
-    "middlewares.*.headers.featurePolicy",
+    "middlewares.*.rateLimit.redis",
 ];
 
 #[cfg(test)]

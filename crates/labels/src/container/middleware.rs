@@ -32,6 +32,14 @@ pub(crate) fn decode(cx: &Context<'_>, report: &mut Report) -> Declared<Middlewa
             "the chain is empty, so nothing would stand where it is used",
         ));
     }
+    if let Middleware::Headers(headers) = &value {
+        for (option, successor) in headers.removed() {
+            let key = cx.key_of(&["headers", option]).unwrap_or_else(|| cx.first_key());
+            let message = format!("headers.{option} has had no effect for a long time");
+            let fix = format!("without it; {successor} does what it did");
+            report.warn(&Problem { fix, ..problem(&key, Code::RemovedOption, message) }, "it is ignored");
+        }
+    }
     let mut declared = Declared::new(value, report.at(&cx.first_key()));
     for found in &problems {
         let diagnostic = report.error(found, report.off(Object::Middleware, cx.name));

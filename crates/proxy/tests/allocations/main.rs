@@ -106,7 +106,7 @@ async fn a_request_through_middlewares() {
     let mut setup = Setup::web(&[&one, &two]);
     let custom_response_headers = [("X-Frame-Options".to_owned(), "DENY".to_owned())].into();
     let custom_request_headers = [("X-In".to_owned(), "1".to_owned())].into();
-    setup.middleware("frame", Middleware::Headers(Headers { custom_request_headers, custom_response_headers }));
+    setup.middleware("frame", Middleware::Headers(Headers { custom_request_headers, custom_response_headers, ..Headers::default() }));
     allocates_nothing("GET through headers", setup, &browser("GET", "/a", "", "")).await;
 }
 

@@ -14,6 +14,11 @@ options! {
         force_slash: Option<bool> = None, "forceSlash", "", "Deprecated: an empty rest becomes a slash.";
     }
 
+    /// `stripPrefixRegex`.
+    section struct StripPrefixRegex {
+        regex: Vec<String> = Vec::new(), "regex", "", "The first of these that the path starts with is cut off.";
+    }
+
     /// `replacePath`.
     section struct ReplacePath {
         path: String = String::new(), "path", "", "The new path.";

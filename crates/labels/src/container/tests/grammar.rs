@@ -122,6 +122,7 @@ fn middleware_types() {
     let headers = Headers {
         custom_request_headers: [("X-Foo".to_owned(), "bar".to_owned())].into(),
         custom_response_headers: [("Server".to_owned(), String::new())].into(),
+        ..Headers::default()
     };
     assert_eq!(decoded.middlewares["head"].value, Middleware::Headers(headers), "keys keep their spelling");
     let Middleware::StripPrefix(strip) = &decoded.middlewares["strip"].value else { panic!("a stripPrefix") };

@@ -109,14 +109,12 @@ fn middleware_faults_break_it() {
         (&["middlewares.m.headers=x", "middlewares.m.headers.customrequestheaders.a=b"], Code::StandaloneSection),
         (&["middlewares.m.headers.customrequestheaders=x"], Code::StandaloneSection),
         (&["middlewares.m.headers.customrequestheaders.a=b\r\nc: d"], Code::BadText),
-        (&["middlewares.m.basicauth.users=a:b"], Code::NotSupportedYet),
-        (&["middlewares.m.inflightreq.amount=abc"], Code::NotSupportedYet),
-        (
-            &["middlewares.m.headers.stsseconds=1", "middlewares.m.headers.customrequestheaders.a=b"],
-            Code::NotSupportedYet,
-        ),
+        (&["middlewares.m.plugin.name.option=x"], Code::NotSupportedYet),
+        (&["middlewares.m.inflightreq.amount=abc"], Code::BadValue),
+        (&["middlewares.m.ratelimit.average=1", "middlewares.m.ratelimit.redis.db=1"], Code::NotSupportedYet),
+        (&["middlewares.m.headers.stsseconds=1d", "middlewares.m.headers.framedeny=true"], Code::BadValue),
         (&["middlewares.m.addprefix.prefix=/a", "middlewares.m.replacepath.path=/b"], Code::MiddlewareTypeCount),
-        (&["middlewares.m.addprefix.prefix=/a", "middlewares.m.compress=true"], Code::NotSupportedYet),
+        (&["middlewares.m.addprefix.prefix=/a", "middlewares.m.plugin.x.y=z"], Code::NotSupportedYet),
         (&["middlewares.m..x=y"], Code::UnknownOption),
     ] {
         let decoded = http(lines);
@@ -125,8 +123,28 @@ fn middleware_faults_break_it() {
         assert_eq!(codes(&decoded), [code], "said once: {lines:?}");
         assert!(decoded.diagnostics[0].consequence.starts_with("middleware m@docker is off"), "{lines:?}");
     }
-    let decoded = http(&["middlewares.m.basicauth.users=a:b"]);
+    let decoded = http(&["middlewares.m.plugin.x.y=z"]);
     assert_eq!(decoded.middlewares["m"].value, Middleware::Broken {});
+}
+
+#[test]
+fn what_has_no_effect_any_more_is_told_and_ignored() {
+    for (line, successor) in [
+        ("sslredirect=true", "redirectScheme"),
+        ("ssltemporaryredirect=true", "redirectScheme"),
+        ("sslhost=a.example", "redirectRegex"),
+        ("sslforcehost=true", "redirectRegex"),
+        ("featurepolicy=camera 'none'", "permissionsPolicy"),
+    ] {
+        let decoded = http(&[&format!("middlewares.m.headers.{line}"), "middlewares.m.headers.framedeny=true"]);
+        assert_eq!(middleware_off(&decoded, "m"), None, "{line}");
+        assert_eq!(codes(&decoded), [Code::RemovedOption], "{line}");
+        let found = &decoded.diagnostics[0];
+        assert_eq!(found.severity, Severity::Warning);
+        assert!(found.origin.key.ends_with(line.split('=').next().unwrap()), "{found}");
+        assert!(found.fix.contains(successor), "{found}");
+        assert!(!decoded.http_refused);
+    }
 }
 
 #[test]
