@@ -1,16 +1,42 @@
 //! Choosing a server: affinity first, then the strategy. No lock and no allocation.
 
 mod schedule;
+pub(crate) mod strategy;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::HeaderMap;
+use seaway_head::RequestHead;
 
 use crate::Millis;
 use crate::sticky::{Claim, Moved, Verdict};
 use crate::table::{Server, Service};
 
 pub use schedule::Balancer;
+pub(crate) use schedule::Turns;
+pub use strategy::Strategy;
+
+/// What a choice may depend on of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'r> {
+    /// Its headers, for cookies.
+    pub headers: &'r HeaderMap,
+    /// Who sent it, as far as the connection tells; none is like one client for all.
+    pub client: Option<IpAddr>,
+}
+
+impl<'r> From<&'r HeaderMap> for Asked<'r> {
+    fn from(headers: &'r HeaderMap) -> Self {
+        Self { headers, client: None }
+    }
+}
+
+impl<'r> From<&'r RequestHead> for Asked<'r> {
+    fn from(head: &'r RequestHead) -> Self {
+        Self { headers: &head.headers, client: Some(head.peer) }
+    }
+}
 
 /// Which servers may be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,16 +122,17 @@ impl Tried {
 }
 
 impl Service {
-    /// Chooses the server for a request with these headers that has been tried on these servers.
-    pub fn pick(&self, headers: &HeaderMap, tried: &Tried, want: Want) -> Pick {
+    /// Chooses the server for a request that has been tried on these servers.
+    pub fn pick<'r>(&self, asked: impl Into<Asked<'r>>, tried: &Tried, want: Want) -> Pick {
+        let asked = asked.into();
         let Some(sticky) = &self.sticky else {
-            return match self.choose(tried, want) {
+            return match self.choose(&asked, tried, want) {
                 Ok(index) => Pick::Server(Picked { index, sticky: Verdict::None, set_cookie: false }),
                 Err(none) => Pick::None(none),
             };
         };
         let takes = |server: &Server| server.state.keeps_sessions() && !tried.contains(server);
-        let (verdict, home) = match sticky.claim(headers, &self.servers, takes) {
+        let (verdict, home) = match sticky.claim(asked.headers, &self.servers, takes) {
             Claim::Absent => (Verdict::New, None),
             Claim::Unknown => (Verdict::Invalid, None),
             Claim::Departed => (Verdict::Moved(Moved::Gone), None),
@@ -118,7 +145,7 @@ impl Service {
                 None => (Verdict::Invalid, None),
             },
         };
-        match (self.choose(tried, want), home) {
+        match (self.choose(&asked, tried, want), home) {
             // Nothing but its own terminating server was left: it has not moved.
             (Ok(index), Some((home, legacy))) if index == home => {
                 Pick::Server(Picked { index, sticky: Verdict::Hit, set_cookie: legacy })
@@ -143,14 +170,14 @@ impl Service {
             || self.state.last_ready().is_some_and(recent)
     }
 
-    fn choose(&self, tried: &Tried, want: Want) -> Result<usize, NoServer> {
+    fn choose(&self, asked: &Asked<'_>, tried: &Tried, want: Want) -> Result<usize, NoServer> {
         let ready = |server: &Server| server.state.is_ready();
         let ending = |server: &Server| server.state.is_last_resort();
-        if let Some(index) = self.balancer.next(self, tried, ready) {
+        if let Some(index) = self.next(asked, tried, ready) {
             return Ok(index);
         }
         if want == Want::LastResort
-            && let Some(index) = self.balancer.next(self, tried, ending)
+            && let Some(index) = self.next(asked, tried, ending)
         {
             return Ok(index);
         }

@@ -5,16 +5,19 @@
 //! they have in common, so what differs is found without looking at the rest. A table is the same whether it was made from
 //! the one before or from nothing.
 
+mod composites;
 mod middlewares;
 mod overlap;
 mod report;
 mod routers;
 mod services;
+mod transports;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use seaway_config::Diagnostic;
 use seaway_config::model::Config;
+use seaway_config::{Diagnostic, Name};
 
 use crate::{Millis, RoutingTable, StateRegistry};
 
@@ -49,6 +52,8 @@ pub(crate) struct Memo {
     options: Arc<CompileOptions>,
     middlewares: Arc<Middlewares>,
     services: ServiceMap,
+    composites: Arc<BTreeSet<Name>>,
+    transports: Arc<transports::Transports>,
     routers: RouterMap,
     overlaps: Arc<[Overlap]>,
     diagnostics: Arc<[Diagnostic]>,
@@ -67,13 +72,19 @@ pub fn compile(
     let before = previous.unwrap_or(&nothing);
     let memo = &before.memo;
     let middlewares = middlewares::compile(&config, before);
-    let services = services::compile(&config, &middlewares, registry, before, now);
+    let transports = transports::compile(&config, registry, before);
+    let parts = services::Parts { config: &config, middlewares: &middlewares, transports: &transports, registry, now };
+    let services = services::compile(&parts, before);
     let options = if *memo.options == *options { Arc::clone(&memo.options) } else { Arc::new(options.clone()) };
     let routers = routers::compile(&config, &middlewares, &services, before, &options);
-    let is_new = !Arc::ptr_eq(&middlewares.all, &memo.middlewares) || services.told || routers.told;
+    let is_new = !Arc::ptr_eq(&middlewares.all, &memo.middlewares)
+        || !Arc::ptr_eq(&transports.all, &memo.transports)
+        || services.told
+        || routers.told;
     let diagnostics = match is_new {
         true => {
             let objects = middlewares.all.diagnostics.iter().chain(services::diagnostics(&services.map));
+            let objects = objects.chain(&transports.all.diagnostics);
             report::unique(objects.chain(routers::diagnostics(&routers)))
         }
         false => Arc::clone(&memo.diagnostics),
@@ -90,6 +101,8 @@ pub fn compile(
             options,
             middlewares: middlewares.all,
             services: services.map,
+            composites: services.composites,
+            transports: transports.all,
             routers: routers.map,
             overlaps: routers.overlaps,
             diagnostics,

@@ -4,7 +4,9 @@
 //! readiness is tested with a virtual clock.
 
 pub mod balancer;
+pub mod check;
 pub mod compile;
+pub mod composite;
 pub mod explain;
 pub mod index;
 pub mod matcher;
@@ -14,6 +16,7 @@ pub mod sticky;
 pub mod table;
 #[cfg(test)]
 mod testing;
+pub mod transport;
 
 pub use balancer::{NoServer, Pick, Picked, Tried, Want};
 pub use compile::{CompileOptions, EntryPointInfo, compile};

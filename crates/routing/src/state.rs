@@ -1,33 +1,43 @@
 //! State that outlives tables: what a server is doing right now, and where a service's balancing stands.
 
+mod seen;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use seaway_config::model::{Condition, DockerHealth, Identity, Name};
+use seaway_config::model::{Condition, DockerHealth, Identity, Name, ServersTransport};
 
 use crate::Millis;
+use crate::transport::{MakeConnector, Transport};
+
+pub use seen::PassiveCheck;
+use seen::Seen;
 
 /// What keeps a server from taking requests; no flag set means ready. Each flag is one fact with one owner, so facts
 /// never overwrite one another: an `unpause` clears `PAUSED` and leaves `TERMINATING` alone.
 pub mod flag {
     /// The engine has signalled it; it will end.
-    pub const TERMINATING: u8 = 1;
+    pub const TERMINATING: u16 = 1;
     /// The container is paused.
-    pub const PAUSED: u8 = 2;
+    pub const PAUSED: u16 = 2;
     /// Docker's health check has not (or no longer) said healthy.
-    pub const UNHEALTHY: u8 = 4;
+    pub const UNHEALTHY: u16 = 4;
     /// Its port has not been seen to accept since it started.
-    pub const UNPROBED: u8 = 8;
+    pub const UNPROBED: u16 = 8;
     /// Its process has ended or its network is gone.
-    pub const GONE: u8 = 16;
+    pub const GONE: u16 = 16;
     /// Seaway has no network in common with it.
-    pub const UNREACHABLE: u8 = 32;
+    pub const UNREACHABLE: u16 = 32;
     /// A person asked it to take no new sessions.
-    pub const DRAINING: u8 = 64;
+    pub const DRAINING: u16 = 64;
     /// The reconciler keeps it back: it ended too often lately, or the table with what its labels ask for is not in force.
-    pub const HELD_BACK: u8 = 128;
+    pub const HELD_BACK: u16 = 128;
+    /// Its service's active health check has failed, or has not said anything yet.
+    pub const CHECK_FAILED: u16 = 256;
+    /// Too many requests failed on it: it is left alone for a while.
+    pub const EJECTED: u16 = 512;
 }
 
 /// A server's condition in one word, for people; made from the flags.
@@ -81,7 +91,7 @@ pub struct ServerState {
     identity: Identity,
     /// A number that no other server of this process ever has; connection pools are keyed by it.
     id: u64,
-    flags: AtomicU8,
+    flags: AtomicU16,
     in_flight: Box<[Cell]>,
     /// When TERMINATING was set.
     terminating_since: AtomicU64,
@@ -91,6 +101,10 @@ pub struct ServerState {
     has_health_check: AtomicBool,
     /// The start that the flags belong to; another start means gating anew.
     started_at: Mutex<Box<str>>,
+    /// An active health check has said something of this start.
+    pub(crate) checked: AtomicBool,
+    /// How long answers took lately, and what failed: only of servers whose service wants to know.
+    pub(crate) seen: Seen,
 }
 
 impl ServerState {
@@ -105,7 +119,7 @@ impl ServerState {
     }
 
     /// The flags as they are now.
-    pub fn flags(&self) -> u8 {
+    pub fn flags(&self) -> u16 {
         self.flags.load(Ordering::Acquire)
     }
 
@@ -122,7 +136,7 @@ impl ServerState {
     /// The condition in one word.
     pub fn phase(&self) -> Phase {
         let flags = self.flags();
-        let has = |f: u8| flags & f != 0;
+        let has = |f: u16| flags & f != 0;
         match flags {
             0 => Phase::Ready,
             _ if has(flag::GONE) => Phase::Gone,
@@ -130,7 +144,7 @@ impl ServerState {
             _ if has(flag::UNREACHABLE) => Phase::Unreachable,
             _ if has(flag::PAUSED) => Phase::Paused,
             _ if has(flag::UNPROBED | flag::HELD_BACK) => Phase::Starting,
-            _ if has(flag::UNHEALTHY) => Phase::Unhealthy,
+            _ if has(flag::UNHEALTHY | flag::CHECK_FAILED | flag::EJECTED) => Phase::Unhealthy,
             _ => Phase::Draining,
         }
     }
@@ -141,18 +155,18 @@ impl ServerState {
     }
 
     /// Sets flags; true if one of them was not set before.
-    pub fn set(&self, flags: u8) -> bool {
+    pub fn set(&self, flags: u16) -> bool {
         self.flags.fetch_or(flags, Ordering::AcqRel) & flags != flags
     }
 
     /// Clears flags; true if the server became ready by it.
-    pub fn clear(&self, flags: u8) -> bool {
+    pub fn clear(&self, flags: u16) -> bool {
         let before = self.flags.fetch_and(!flags, Ordering::AcqRel);
         before != 0 && before & !flags == 0
     }
 
     /// The same, and remembers when it stopped being ready.
-    fn set_at(&self, flags: u8, now: Millis) -> bool {
+    fn set_at(&self, flags: u16, now: Millis) -> bool {
         let before = self.flags.fetch_or(flags, Ordering::AcqRel);
         if before == 0 && flags != 0 {
             self.last_ready.fetch_max(now.0.max(1), Ordering::AcqRel);
@@ -207,12 +221,22 @@ pub struct ServiceState {
     pub(crate) last_ready: AtomicU64,
     /// Requests that wait for a server right now.
     pub held: AtomicU32,
+    /// Random numbers drawn so far.
+    draws: AtomicU64,
 }
 
 impl ServiceState {
     /// When it last had a ready server, as far as a table or a leaving server said so.
     pub fn last_ready(&self) -> Option<Millis> {
         Some(self.last_ready.load(Ordering::Acquire)).filter(|at| *at > 0).map(Millis)
+    }
+
+    /// The next number of a sequence that looks random (SplitMix64).
+    pub(crate) fn draw(&self) -> u64 {
+        let mut z = self.draws.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
     }
 
     /// It has, or had, a ready server at that time.
@@ -225,6 +249,10 @@ impl ServiceState {
 #[derive(Debug)]
 pub struct StateRegistry {
     workers: usize,
+    connectors: Option<Arc<dyn MakeConnector>>,
+    /// What services get that name no transport, and why it may have no TLS.
+    usual: OnceLock<(Arc<Transport>, Option<String>)>,
+    transports: AtomicU32,
     inner: Mutex<Inner>,
 }
 
@@ -258,7 +286,45 @@ pub enum Notice {
 impl StateRegistry {
     /// A registry for `workers` data-plane threads.
     pub fn new(workers: usize) -> Self {
-        Self { workers: workers.max(1), inner: Mutex::default() }
+        Self {
+            workers: workers.max(1),
+            connectors: None,
+            usual: OnceLock::new(),
+            transports: AtomicU32::new(0),
+            inner: Mutex::default(),
+        }
+    }
+
+    /// The same, with TLS towards servers.
+    pub fn with_connectors(workers: usize, connectors: Arc<dyn MakeConnector>) -> Self {
+        Self { connectors: Some(connectors), ..Self::new(workers) }
+    }
+
+    /// A transport with these options.
+    ///
+    /// # Errors
+    ///
+    /// Why they cannot be used.
+    pub(crate) fn transport(&self, options: &ServersTransport) -> Result<Arc<Transport>, String> {
+        let connector = self.connectors.as_ref().map(|connectors| connectors.make(options)).transpose()?;
+        // Sixteen million of them may come and go before one gets the number of another.
+        let number = self.transports.fetch_add(1, Ordering::Relaxed) % ((1 << 23) - 1) + 1;
+        Ok(Arc::new(Transport::new(number, options, connector)))
+    }
+
+    /// The transport of services that name none, and why it may have no TLS.
+    pub(crate) fn usual_transport(&self) -> &(Arc<Transport>, Option<String>) {
+        self.usual.get_or_init(|| {
+            let Some(connectors) = &self.connectors else {
+                return (Arc::new(Transport::new(0, &ServersTransport::default(), None)), None);
+            };
+            let options = connectors.default_options();
+            let (connector, why) = match connectors.make(&options) {
+                Ok(connector) => (Some(connector), None),
+                Err(why) => (None, Some(why)),
+            };
+            (Arc::new(Transport::new(0, &options, connector)), why)
+        })
     }
 
     /// The state of that server, made if it is new. `condition` is applied: what the provider knows now.
@@ -274,12 +340,14 @@ impl StateRegistry {
                 let state = Arc::new(ServerState {
                     identity: identity.clone(),
                     id: inner.next_id,
-                    flags: AtomicU8::new(if condition.assume_ready { 0 } else { flag::UNPROBED }),
+                    flags: AtomicU16::new(if condition.assume_ready { 0 } else { flag::UNPROBED }),
                     in_flight: (0..self.workers).map(|_| Cell::default()).collect(),
                     terminating_since: AtomicU64::new(0),
                     last_ready: AtomicU64::new(0),
                     has_health_check: AtomicBool::new(false),
                     started_at: Mutex::new(condition.started_at.clone()),
+                    checked: AtomicBool::new(false),
+                    seen: Seen::default(),
                 });
                 inner.servers.entry(identity.container.clone()).or_default().push(Arc::clone(&state));
                 state
@@ -378,8 +446,9 @@ fn apply(state: &ServerState, notice: Notice, now: Millis) -> bool {
 /// Another run of the same container: what is known of the last one's end is void, and so is its readiness.
 fn start_anew(state: &ServerState, now: Millis) {
     let health = if state.has_health_check.load(Ordering::Acquire) { flag::UNHEALTHY } else { 0 };
-    state.set_at(flag::UNPROBED | health, now);
-    state.clear(flag::TERMINATING | flag::GONE | flag::PAUSED);
+    let checked = if state.checked.swap(false, Ordering::AcqRel) { flag::CHECK_FAILED } else { 0 };
+    state.set_at(flag::UNPROBED | health | checked, now);
+    state.clear(flag::TERMINATING | flag::GONE | flag::PAUSED | flag::EJECTED);
 }
 
 /// With this condition a server without flags keeps none: looking at it again would change nothing.
@@ -406,7 +475,7 @@ fn observe(state: &ServerState, condition: &Condition, now: Millis) {
         state.set_at(flag::UNPROBED, now);
         state.clear(flag::GONE);
     }
-    let by = |on: bool, f: u8| if on { state.set_at(f, now) } else { state.clear(f) };
+    let by = |on: bool, f: u16| if on { state.set_at(f, now) } else { state.clear(f) };
     by(condition.paused, flag::PAUSED);
     by(condition.unreachable, flag::UNREACHABLE);
     by(matches!(condition.health, DockerHealth::Starting | DockerHealth::Unhealthy), flag::UNHEALTHY);

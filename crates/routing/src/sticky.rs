@@ -2,6 +2,7 @@
 
 mod cookie;
 mod hash;
+mod level;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +14,7 @@ use crate::state::{ServerState, flag};
 use crate::table::Server;
 
 use hash::Hex;
+pub(crate) use level::LevelCookie;
 
 /// What became of a client's affinity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,8 @@ impl Moved {
         }
     }
 }
+
+static EMPTY: HeaderValue = HeaderValue::from_static("");
 
 /// A service's cookie, compiled.
 #[derive(Debug)]
@@ -170,7 +174,6 @@ impl StickyCookie {
     /// The `Set-Cookie` value for a server, by its place in the service. Built once for each table; empty where the
     /// service has no such server.
     pub fn set_cookie(&self, server_index: usize) -> &HeaderValue {
-        static EMPTY: HeaderValue = HeaderValue::from_static("");
         self.entries.get(server_index).map_or(&EMPTY, |entry| &entry.set_cookie)
     }
 

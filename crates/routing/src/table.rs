@@ -136,10 +136,20 @@ pub struct Service {
     pub servers: Box<[Server]>,
     /// Deadlines of the weighted round robin and more.
     pub balancer: crate::balancer::Balancer,
+    /// How a server is chosen.
+    pub strategy: crate::balancer::Strategy,
     /// Cookie affinity, where configured.
     pub sticky: Option<crate::sticky::StickyCookie>,
     /// Send the client's `Host`.
     pub pass_host_header: bool,
+    /// How its servers are connected to.
+    pub transport: Arc<crate::transport::Transport>,
+    /// What its servers are asked now and then.
+    pub active_check: Option<Arc<crate::check::ActiveCheck>>,
+    /// When failing requests take a server out.
+    pub passive_check: Option<crate::state::PassiveCheck>,
+    /// What it does with requests in place of sending them to servers of its own.
+    pub composite: Option<Box<crate::composite::Composite>>,
     /// What outlives this table.
     pub state: Arc<ServiceState>,
 }
@@ -161,6 +171,10 @@ pub struct Server {
     pub base_path: Box<str>,
     /// Share of the requests.
     pub weight: u32,
+    /// By TLS, with a certificate for this name; in clear if none.
+    pub tls_name: Option<Box<str>>,
     /// What outlives this table.
     pub state: Arc<ServerState>,
+    /// Connections are shared among servers with the same number: it tells apart identities, transports, and TLS.
+    pub link: u64,
 }

@@ -458,9 +458,11 @@ fn tuning_that_cannot_be_followed_is_ignored_and_said() {
     let cookie = |lb: &mut model::LoadBalancer, change: &dyn Fn(&mut model::StickyCookie)| {
         change(lb.sticky.as_mut().unwrap().cookie.as_mut().unwrap());
     };
+    let check = |mode: &str| model::HealthCheck { mode: mode.to_owned(), ..model::HealthCheck::default() };
     for (world, code, key) in [
-        (world(&|lb| lb.strategy = "p2c".into()), Code::NotSupportedYet, "strategy"),
         (world(&|lb| lb.strategy = "best".into()), Code::BadValue, "strategy"),
+        (world(&|lb| lb.health_check = Some(check("grpc"))), Code::NotSupportedYet, "healthcheck.mode"),
+        (world(&|lb| lb.health_check = Some(check("tcp"))), Code::BadValue, "healthcheck.mode"),
         (world(&|lb| cookie(lb, &|c| c.same_site = "maybe".into())), Code::BadValue, "sticky.cookie.samesite"),
         (world(&|lb| cookie(lb, &|c| c.same_site = "none".into())), Code::BadValue, "sticky.cookie.samesite"),
         (world(&|lb| cookie(lb, &|c| c.domain = "a b".into())), Code::BadValue, "sticky.cookie.domain"),
@@ -480,8 +482,9 @@ fn a_server_that_cannot_be_used_is_left_out_alone() {
         World::new(web(service(vec![server(1, 1), other])))
     };
     for (url, code) in [
-        ("https://10.0.0.2:443", Code::NotSupportedYet),
-        ("10.0.0.2:80", Code::NotSupportedYet),
+        ("https://10.0.0.2:443", Code::BadTransport),
+        ("h2c://10.0.0.2:443", Code::NotSupportedYet),
+        ("10.0.0.2:80", Code::BadServerUrl),
         ("http://", Code::BadServerUrl),
         ("http://a\nb", Code::BadServerUrl),
     ] {

@@ -18,8 +18,10 @@ pub struct Question {
     pub headers: HeaderMap,
     /// Who asks.
     pub from: IpAddr,
-    /// Whose forwarded headers the entry point believes.
-    pub trust: Trust,
+    /// The entry point believes everybody's forwarded headers.
+    pub trusts_everybody: bool,
+    /// Otherwise those of these addresses and networks.
+    pub trusted: Vec<String>,
 }
 
 /// The head as middlewares would get it.
@@ -27,7 +29,9 @@ pub struct Question {
 /// # Errors
 /// Why a request like that is refused before it is routed, and with which status.
 pub fn head(question: Question) -> Result<RequestHead, (u16, &'static str)> {
-    let Question { method, url, mut headers, from, trust } = question;
+    let Question { method, url, mut headers, from, trusts_everybody, trusted } = question;
+    let networks = trusted.iter().filter_map(|text| seaway_head::forwarded::parse_network(text)).collect();
+    let trust = Trust { everybody: trusts_everybody, networks };
     let secure = url.scheme_str() == Some("https");
     if !headers.contains_key(HOST)
         && let Some(authority) = url.authority()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method};
 use seaway_config::model::{self, Config};
 use seaway_config::{Declared, Name};
-use seaway_head::{RequestHead, Trust};
+use seaway_head::RequestHead;
 
 use super::*;
 use crate::state::Notice;
@@ -78,7 +78,8 @@ fn ask(method: &str, url: &str, headers: &[(&'static str, &str)]) -> RequestHead
         url: url.parse().unwrap(),
         headers: map,
         from: [10, 0, 0, 9].into(),
-        trust: Trust::default(),
+        trusts_everybody: false,
+        trusted: Vec::new(),
     };
     head(question).unwrap()
 }
@@ -237,7 +238,8 @@ fn what_is_refused_before_routing_is_told() {
         url: url.parse().unwrap(),
         headers: HeaderMap::new(),
         from: [10, 0, 0, 9].into(),
-        trust: Trust::default(),
+        trusts_everybody: false,
+        trusted: Vec::new(),
     };
     assert_eq!(head(question("http://a.b/%00")).unwrap_err().0, 400);
     assert_eq!(head(question("http://a.b/x/../y")).unwrap().target.path(), "/y");

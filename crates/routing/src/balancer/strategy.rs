@@ -1,0 +1,195 @@
+//! Strategies beside round robin. Each goes over the servers in place and remembers nothing of its own.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use crate::table::{Server, Service};
+
+use super::{Asked, Tried};
+
+/// How a service chooses among its servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// Weighted round robin.
+    #[default]
+    RoundRobin,
+    /// Of two drawn at random, the one with fewer requests in flight.
+    TwoChoices,
+    /// The server that this client's address, hashed with it, gives the highest score: the same one for each request.
+    Rendezvous,
+    /// The server that answers soonest, by what it has in flight and how long its answers took lately.
+    LeastTime,
+}
+
+impl Strategy {
+    /// By the name that labels and files use; none for any other text.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "" | "wrr" => Self::RoundRobin,
+            "p2c" => Self::TwoChoices,
+            "hrw" => Self::Rendezvous,
+            "leasttime" => Self::LeastTime,
+            _ => return None,
+        })
+    }
+
+    /// The name that labels and files use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "wrr",
+            Self::TwoChoices => "p2c",
+            Self::Rendezvous => "hrw",
+            Self::LeastTime => "leasttime",
+        }
+    }
+}
+
+impl Service {
+    /// The next server by the service's strategy, of those that `takes` accepts and that have not been tried.
+    pub(super) fn next(&self, asked: &Asked<'_>, tried: &Tried, takes: impl Fn(&Server) -> bool) -> Option<usize> {
+        if self.strategy == Strategy::RoundRobin {
+            return self.balancer.next(self, tried, takes);
+        }
+        let usable = |server: &Server| server.weight > 0 && takes(server) && !tried.contains(server);
+        match self.strategy {
+            Strategy::RoundRobin => None,
+            Strategy::TwoChoices => self.two_choices(usable),
+            Strategy::Rendezvous => self.rendezvous(asked, usable),
+            Strategy::LeastTime => self.least_time(tried, usable),
+        }
+    }
+
+    fn usable<'s>(&'s self, usable: impl Fn(&Server) -> bool + 's) -> impl Iterator<Item = (usize, &'s Server)> + 's {
+        self.servers.iter().enumerate().filter(move |(_, server)| usable(server))
+    }
+
+    fn two_choices(&self, usable: impl Fn(&Server) -> bool) -> Option<usize> {
+        let count = self.usable(&usable).count();
+        let number = self.state.draw();
+        let first = below(number, count)?;
+        let second = below(number.rotate_left(32), count - 1).map_or(first, |n| if n < first { n } else { n + 1 });
+        let (mut a, mut b) = (None, None);
+        // Whoever left between both looks leaves one or none of them.
+        for (nth, (index, server)) in self.usable(&usable).enumerate() {
+            if nth == first {
+                a = Some((index, server.state.in_flight()));
+            }
+            if nth == second {
+                b = Some((index, server.state.in_flight()));
+            }
+        }
+        match (a, b) {
+            (Some((_, load)), Some((other, less))) if less < load => Some(other),
+            (Some((index, _)), _) | (None, Some((index, _))) => Some(index),
+            (None, None) => self.usable(&usable).next().map(|(index, _)| index),
+        }
+    }
+
+    fn rendezvous(&self, asked: &Asked<'_>, usable: impl Fn(&Server) -> bool) -> Option<usize> {
+        let key = Key::new(asked.client);
+        let score = |(index, server): (usize, &Server)| (index, key.score(&server.url, server.weight));
+        highest(self.usable(&usable).map(score))
+    }
+
+    fn least_time(&self, tried: &Tried, usable: impl Fn(&Server) -> bool) -> Option<usize> {
+        let score = |server: &Server| {
+            let load = f64::from(server.state.in_flight()) + 1.0;
+            server.state.first_byte_ms() * load / f64::from(server.weight.max(1))
+        };
+        let (index, least) =
+            self.usable(&usable).map(|(index, server)| (index, score(server))).min_by(|a, b| a.1.total_cmp(&b.1))?;
+        // Those that are as good share the requests; without one sample yet, that is all of them.
+        let tied = self.balancer.next(self, tried, |server| usable(server) && score(server) <= least);
+        Some(tied.unwrap_or(index))
+    }
+}
+
+/// A client, as far as rendezvous hashing is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key(u64);
+
+impl Key {
+    pub(crate) fn new(client: Option<IpAddr>) -> Self {
+        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        if let Some(client) = client {
+            // Writing to it never fails.
+            let _written = write!(hash, "{client}");
+        }
+        Self(hash.0)
+    }
+
+    /// `weight / -ln(hash / 2^64)`, with FNV-1a over the client's address and then the name.
+    pub(crate) fn score(self, name: &str, weight: u32) -> f64 {
+        let mut hash = Fnv(self.0);
+        hash.add(name);
+        // To a number from 0 to 1, as near as it can be told.
+        #[allow(clippy::cast_precision_loss)]
+        let part = hash.0 as f64 / (u64::MAX as f64);
+        let distance = -part.ln();
+        if distance > 0.0 { f64::from(weight) / distance } else { f64::INFINITY }
+    }
+}
+
+/// The place with the highest score; the first of several.
+pub(crate) fn highest(scores: impl Iterator<Item = (usize, f64)>) -> Option<usize> {
+    scores.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(index, _)| index)
+}
+
+/// FNV-1a, 64 bits, of what is written to it.
+struct Fnv(u64);
+
+impl Fnv {
+    fn add(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}
+
+impl Write for Fnv {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.add(text);
+        Ok(())
+    }
+}
+
+/// A number below `count` from a random one; none below nothing.
+fn below(random: u64, count: usize) -> Option<usize> {
+    let count = u128::try_from(count).ok().filter(|count| *count > 0)?;
+    usize::try_from((u128::from(random) * count) >> 64).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_traefiks() {
+        let key = Key::new("192.168.1.10".parse().ok());
+        for (url, expected) in
+            [("http://10.0.0.1:80", 2.161_975), ("http://10.0.0.2:80", 0.635_255), ("http://10.0.0.3:80", 0.994_426)]
+        {
+            let score = key.score(url, 1);
+            assert!((score - expected).abs() < 0.000_001, "{url}: {score}");
+            assert!((key.score(url, 3) - 3.0 * score).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for strategy in [Strategy::RoundRobin, Strategy::TwoChoices, Strategy::Rendezvous, Strategy::LeastTime] {
+            assert_eq!(Strategy::parse(strategy.as_str()), Some(strategy));
+        }
+        assert_eq!(Strategy::parse("WRR"), None);
+    }
+
+    #[test]
+    fn draws_stay_below() {
+        for count in 1..5 {
+            for random in [0, 1, u64::MAX / 2, u64::MAX] {
+                assert!(below(random, count).is_some_and(|n| n < count));
+            }
+        }
+        assert_eq!(below(7, 0), None);
+    }
+}
