@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use seaway_config::Name;
 use seaway_head::RequestHead;
 
 /// What a hook is told besides the head, and where it leaves what is not for the head.
@@ -348,8 +349,8 @@ pub struct Again {
 /// A page of a service.
 #[derive(Debug)]
 pub struct Page {
-    /// The qualified name of the service.
-    pub service: Arc<str>,
+    /// The service.
+    pub service: Arc<Name>,
     /// What it is asked for.
     pub head: RequestHead,
     /// The status that its page gets.
@@ -383,10 +384,8 @@ pub struct Outcome {
     pub now: Duration,
     /// From the request's head, or from the try, to the end of the response.
     pub took: Duration,
-    /// The status that came to this middleware; `None` if none came.
+    /// What the client was answered, or would have been; `None` if nothing came.
     pub status: Option<StatusCode>,
-    /// No server could be reached, or it broke off.
-    pub network_error: bool,
     /// The client left before the end.
     pub cancelled: bool,
     /// It ended as a tunnel: the time says nothing of the server.

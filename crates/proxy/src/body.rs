@@ -13,10 +13,11 @@ use tokio::time::Sleep;
 
 use crate::client_io::{ClientIo, ClientState};
 use crate::downstream;
+use crate::effects::room::Room;
 use crate::error::ProxyError;
 
-/// Bodies are remembered up to this size so that they can be sent once more.
-const REPLAY_LIMIT: usize = 64 * 1024;
+/// Bodies are remembered up to this size so that they can be sent once more, unless somebody wants more of them.
+pub(crate) const REPLAY_LIMIT: u64 = 64 * 1024;
 
 /// The body of a request as its connection brings it. Dropping it leaves the rest unread.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl ClientBody {
     }
 
     /// Bytes to come, where the client said so.
-    fn left(&self) -> Option<u64> {
+    pub(crate) fn left(&self) -> Option<u64> {
         match self {
             Self::Http1(body) => body.left(),
         }
@@ -57,6 +58,12 @@ pub(crate) struct Source {
     has_length: bool,
     /// What has been read, as long as it is whole. A copy: a piece of the client's read buffer would keep all of it.
     remembered: RefCell<Vec<u8>>,
+    /// The same, once all of it was read before anything was sent.
+    read: RefCell<Option<Bytes>>,
+    /// So much is remembered at most.
+    limit: Cell<u64>,
+    /// What that takes.
+    room: RefCell<Room>,
     /// Everything that was read is remembered: an attempt can start over.
     whole: Cell<bool>,
     /// The number of the attempt that may read.
@@ -76,6 +83,9 @@ impl Source {
             has_length: body.left().is_some(),
             body: RefCell::new(body),
             remembered: RefCell::default(),
+            read: RefCell::default(),
+            limit: Cell::new(REPLAY_LIMIT),
+            room: RefCell::default(),
             whole: Cell::new(true),
             attempt: Cell::new(0),
             ended: Cell::new(None),
@@ -115,6 +125,42 @@ impl Source {
         self.has_length
     }
 
+    /// How long it turned out to be, once all of it was read before anything was sent.
+    pub(crate) fn length_read(&self) -> Option<usize> {
+        self.read.borrow().as_ref().map(Bytes::len)
+    }
+
+    /// Remembers so many bytes, if it did not remember more; what was forgotten stays so.
+    pub(crate) fn remember_up_to(&self, limit: u64) {
+        self.limit.set(limit.max(self.limit.get()));
+    }
+
+    /// Reads all of it, so that it can be sent from its beginning as often as need be.
+    pub(crate) async fn read_whole(self: &Rc<Self>, limit: u64) -> Result<Bytes, Unread> {
+        if let Some(read) = &*self.read.borrow() {
+            return if read.len() as u64 > limit { Err(Unread::TooLong) } else { Ok(read.clone()) };
+        }
+        if self.body.borrow().left().is_some_and(|left| left.saturating_add(self.received()) > limit) {
+            return Err(Unread::TooLong);
+        }
+        self.remember_up_to(limit);
+        let Some(mut body) = self.attempt() else { return Err(Unread::NoRoom) };
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            if frame.is_err() {
+                return Err(Unread::Fault(self.fault().unwrap_or(ProxyError::BadBody)));
+            }
+            if self.received() > limit {
+                return Err(Unread::TooLong);
+            }
+            if !self.is_whole() {
+                return Err(Unread::NoRoom);
+            }
+        }
+        let read = Bytes::from(std::mem::take(&mut *self.remembered.borrow_mut()));
+        *self.read.borrow_mut() = Some(read.clone());
+        Ok(read)
+    }
+
     /// A body for one more attempt; `None` when it cannot be sent from its beginning any more. An earlier attempt reads
     /// nothing from now on.
     pub(crate) fn attempt(self: &Rc<Self>) -> Option<RequestBody> {
@@ -131,12 +177,28 @@ impl Source {
             return;
         }
         let mut remembered = self.remembered.borrow_mut();
-        if remembered.len() + data.len() <= REPLAY_LIMIT {
+        let length = (remembered.len() + data.len()) as u64;
+        // What every body may take needs no room of its own.
+        let fits = |room: &RefCell<Room>| length <= REPLAY_LIMIT || room.borrow_mut().grow(length);
+        if length <= self.limit.get() && fits(&self.room) {
             remembered.extend_from_slice(data);
         } else {
             *remembered = Vec::new();
             self.whole.set(false);
         }
+    }
+
+    /// What was read and comes after the first `at` bytes.
+    fn rest(&self, at: usize) -> Option<Bytes> {
+        if let Some(read) = &*self.read.borrow() {
+            return (at < read.len()).then(|| read.slice(at..));
+        }
+        let remembered = self.remembered.borrow();
+        remembered.get(at..).filter(|rest| !rest.is_empty()).map(Bytes::copy_from_slice)
+    }
+
+    fn has_rest(&self, at: usize) -> bool {
+        self.read.borrow().as_ref().map_or_else(|| self.remembered.borrow().len(), Bytes::len) > at
     }
 
     fn end(&self) {
@@ -151,6 +213,17 @@ impl Drop for Source {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Why a body was not read whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is longer than it may be.
+    TooLong,
+    /// There is no room for it, or a part is forgotten already.
+    NoRoom,
+    /// The client's fault.
+    Fault(ProxyError),
 }
 
 /// The body of one attempt.
@@ -194,9 +267,9 @@ impl Body for RequestBody {
         if *number != source.attempt.get() {
             return Poll::Ready(Some(Err(ClientFault)));
         }
-        if let Some(rest) = source.remembered.borrow().get(*at..).filter(|rest| !rest.is_empty()) {
+        if let Some(rest) = source.rest(*at) {
             *at += rest.len();
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(rest)))));
+            return Poll::Ready(Some(Ok(Frame::data(rest))));
         }
         if source.fault.get().is_some() {
             return Poll::Ready(Some(Err(ClientFault)));
@@ -239,7 +312,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Streaming { source, at, .. } => source.has_ended() && source.remembered.borrow().len() <= *at,
+            Self::Streaming { source, at, .. } => source.has_ended() && !source.has_rest(*at),
         }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum ProxyError {
     NoServer,
     /// Seaway has no file descriptor, port or memory left to connect with.
     NoResources,
+    /// Too much is waiting or kept in memory already.
+    Overloaded,
     /// Every server was tried and none could be connected to.
     ConnectFailed,
     /// The connection could not be made in time.
@@ -59,7 +61,7 @@ impl ProxyError {
     pub(crate) fn side(self) -> Side {
         match self {
             Self::BadBody | Self::ClientGone | Self::BodyTimeout => Side::Client,
-            Self::NoServer | Self::NoResources => Side::Ours,
+            Self::NoServer | Self::NoResources | Self::Overloaded => Side::Ours,
             _ => Side::Upstream,
         }
     }
@@ -71,7 +73,7 @@ impl ProxyError {
             // 499 is nginx' number for a client that did not wait; it only ever reaches the log.
             Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::NoServer | Self::NoResources => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoServer | Self::NoResources | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectFailed | Self::UpstreamClosed | Self::UpstreamReset | Self::BadUpgrade => {
                 StatusCode::BAD_GATEWAY
             }
@@ -88,6 +90,7 @@ impl ProxyError {
             Self::BodyTimeout => "request_body_timeout",
             Self::NoServer => "no_server",
             Self::NoResources => "no_resources",
+            Self::Overloaded => "overloaded",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
             Self::UpstreamClosed => "upstream_closed",

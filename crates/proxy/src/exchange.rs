@@ -1,30 +1,24 @@
 //! One exchange from its head to its response: judged, routed, passed through middlewares, answered.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE};
+use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::{Method, Response, StatusCode, Uri, Version};
-use seaway_head::{Judged, RequestHead, ResponseHead, hop};
-use seaway_middleware::protocol::{Asked, CameFrom, Length};
-use seaway_middleware::{Came, Context, Flow, Memory, Middleware};
-use seaway_routing::{Route, RouteTarget};
+use seaway_head::Judged;
+use seaway_routing::Route;
 
-use crate::body::{ClientBody, Source};
+use crate::body::ClientBody;
 use crate::connection::Connection;
-use crate::error::{ClientLeft, ProxyError, Side};
-use crate::forward::{self, Forwarded, Outgoing};
+use crate::effects::changed::{self, Changed};
+use crate::error::ClientLeft;
 use crate::http1::request::BadHead;
 use crate::http1::respond::Reply;
-use crate::http1::response::Head;
-use crate::internal::InternalRequest;
 use crate::metrics;
+use crate::passage::{Answer, Content, Passage};
 use crate::record::{RoutePlace, Trail};
 use crate::response::{Flight, ResponseBody, bare, drop_framing, plain};
-use crate::retry::is_idempotent;
 use crate::tunnel::Tunnel;
-use crate::upstream::link::Lease;
 
 /// What a client asks, as its connection read it.
 pub(crate) struct Asking {
@@ -34,18 +28,6 @@ pub(crate) struct Asking {
     pub(crate) headers: HeaderMap,
     /// None if there is none.
     pub(crate) body: Option<ClientBody>,
-}
-
-/// What a client is answered, before the flight is tied to the body.
-type Answer = Reply<Content>;
-
-enum Content {
-    /// Made here.
-    Local(Bytes),
-    /// From a server, over the connection that the flight holds.
-    Upstream,
-    /// Granted by a server, with the token that was asked for: bytes from now on.
-    Tunnel(Box<(Lease, HeaderValue)>),
 }
 
 /// Serves one request. Whatever goes wrong becomes a response, unless there is nobody left to read it.
@@ -76,7 +58,7 @@ async fn exchange(
     // 2 hop-by-hop headers go before Seaway's own come, so that no client can name ours away
     let Asking { method, target, version, headers, body } = asking;
     let judged = connection.judge.borrow_mut().admit(method, &target, version, headers, &connection.forwarding);
-    let Judged { mut head, upgrade, speaks } = match judged {
+    let Judged { head, upgrade, speaks } = match judged {
         Ok(judged) => judged,
         Err(refusal) => {
             flight.trail.error = Some(refusal.reason);
@@ -99,150 +81,29 @@ async fn exchange(
     flight.trail.route = Some(RoutePlace { snapshot: Rc::clone(&snapshot), route: place });
     (flight.trail.logged, flight.trail.counted) = (route.access_log, route.metrics);
 
-    // 4 middlewares, request side
-    let passed = pass(&route.chain, &mut head);
-    // An answer of ours leaves a body unread; what follows on the connection would be taken for it.
-    let mut close = body.is_some();
-    let (mut answer, passed) = match passed {
-        Err((passed, answer)) => {
-            flight.trail.error = Some(answer.reason);
-            let mut response = Response::new(answer.body);
-            *response.status_mut() = answer.status;
-            *response.headers_mut() = answer.headers;
-            (Answer::local(response), passed)
-        }
-        // 5 the service
-        Ok(()) => {
-            let answer = match &route.target {
-                RouteTarget::Quarantined(code) => {
-                    flight.trail.error = Some("quarantined");
-                    Answer::local(quarantined(*code))
-                }
-                RouteTarget::Internal(service) => {
-                    flight.trail.logged &= connection.worker.options.log_internals;
-                    flight.trail.counted &= connection.worker.options.count_internals;
-                    let request = InternalRequest {
-                        service: service.clone(),
-                        method: head.method.clone(),
-                        path: head.target.path().to_owned(),
-                        query: head.target.query().map(str::to_owned),
-                    };
-                    Answer::local(connection.worker.options.internal.call(request).await)
-                }
-                RouteTarget::Service(service) => {
-                    let silence = connection.entry_point.read_timeout;
-                    let source = body.map(|body| Source::new(body, &connection.client, silence));
-                    flight.hold_source(source.clone());
-                    flight.trail.forwarded = true;
-                    let idempotent = is_idempotent(&head.method);
-                    let outgoing = Outgoing { head, source, upgrade, idempotent };
-                    match forward::forward(&connection, &mut flight, &snapshot, *service, outgoing).await {
-                        Ok(forwarded) => {
-                            close = false;
-                            Answer::upstream(&mut flight, forwarded)
-                        }
-                        Err(failed) => {
-                            flight.trail.error = Some(failed.error.as_str());
-                            flight.trail.lost = failed.lost;
-                            if failed.error == ProxyError::ClientGone {
-                                return Err(ClientLeft);
-                            }
-                            close = failed.error.side() == Side::Client || flight.has_unread_body();
-                            let mut response = failure(failed.error);
-                            add_cookie(response.headers_mut(), failed.set_cookie);
-                            Answer::local(response)
-                        }
-                    }
-                }
-            };
-            (answer, route.chain.len())
-        }
-    };
-    // 6 middlewares, response side, from the innermost that saw the request outwards
-    for middleware in route.chain.iter().take(passed).rev() {
-        answer.rewrite(middleware);
-    }
+    // 4 middlewares, 5 the service, 6 middlewares again
+    let passage = Passage::new(&connection, &mut flight, &snapshot, route, upgrade, body);
+    let (answer, close) = passage.run(head).await?;
     drop(snapshot);
     Ok(finish(flight, answer, close))
 }
 
-/// Runs the request hooks. A middleware that answers gives how many had passed before it.
-fn pass(chain: &[Arc<Middleware>], head: &mut RequestHead) -> Result<(), (usize, Box<seaway_middleware::Answer>)> {
-    let method = head.method.clone();
-    let (mut memory, mut user, mut remember) = (Memory::Nothing, None, 0);
-    let mut cx = context(&method, &mut memory, &mut user, &mut remember);
-    for (passed, middleware) in chain.iter().enumerate() {
-        match middleware.on_request(head, &mut cx) {
-            Flow::Next => {}
-            Flow::Answer(answer) => return Err((passed, answer)),
-            Flow::Need(_) => {
-                let answer = seaway_middleware::Answer::bare(StatusCode::INTERNAL_SERVER_ERROR, "need");
-                return Err((passed, Box::new(answer)));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn context<'a>(
-    method: &'a Method,
-    memory: &'a mut Memory,
-    user: &'a mut Option<Box<str>>,
-    remember: &'a mut u64,
-) -> Context<'a> {
-    let asked = Asked { method, target: None, host: None, body: Length::None, upgrade: false };
-    Context { now: std::time::Duration::ZERO, asked, certificates: &[], memory, user, remember }
-}
-
-impl Answer {
-    fn local(response: Response<Bytes>) -> Self {
-        let Reply { status, reason, headers, body } = response.into();
-        Self { status, reason, headers, body: Content::Local(body) }
-    }
-
-    fn upstream(flight: &mut Flight, forwarded: Forwarded) -> Self {
-        let Forwarded { response, lease, set_cookie, upgrade } = forwarded;
-        let Head { status, reason, mut headers, .. } = response;
-        flight.trail.origin_status = Some(status);
-        hop::strip_response(&mut headers);
-        add_cookie(&mut headers, set_cookie);
-        let body = match upgrade {
-            Some(token) => Content::Tunnel(Box::new((lease, token))),
-            None => {
-                flight.hold_lease(lease);
-                Content::Upstream
-            }
-        };
-        Self { status, reason, headers, body }
-    }
-
-    fn rewrite(&mut self, middleware: &Middleware) {
-        let mut status = self.status;
-        let (mut memory, mut user, mut remember) = (Memory::Nothing, None, 0);
-        let mut cx = context(&Method::GET, &mut memory, &mut user, &mut remember);
-        let came = Came { from: CameFrom::Server, body: Length::Unknown, head_only: false, repeatable: false };
-        let mut head = ResponseHead { status: &mut status, headers: &mut self.headers };
-        let _next = middleware.on_response(&mut head, &came, &mut cx);
-        // A tunnel has been granted: that is not a middleware's to change.
-        if !matches!(self.body, Content::Tunnel(_)) && status != self.status {
-            (self.status, self.reason) = (status, None);
-        }
-    }
-}
-
 /// Ties the flight to the body, so that everything is settled when the last byte is out.
 fn finish(mut flight: Flight, answer: Answer, close: bool) -> Reply<ResponseBody> {
-    let Reply { status, reason, mut headers, body } = answer;
+    let Answer { status, reason, mut headers, content, changes, .. } = answer;
     flight.trail.status = Some(status);
     if close || flight.connection.worker.is_draining() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let body = match body {
+    let body = match content {
         Content::Local(data) => {
             flight.leave_server();
+            // What the server said of the length of another body.
+            let data = if changes.is_empty() { data } else { changed::all(changes, &data).unwrap_or_default() };
             let data = (!data.is_empty()).then_some(data);
             ResponseBody::Fixed { data, flight: Some(flight) }
         }
+        Content::Upstream if !changes.is_empty() => ResponseBody::Changed(Box::new(Changed::new(flight, changes))),
         Content::Upstream => ResponseBody::Upstream { flight: Some(flight) },
         Content::Tunnel(granted) => {
             let (lease, token) = *granted;
@@ -258,12 +119,6 @@ fn finish(mut flight: Flight, answer: Answer, close: bool) -> Reply<ResponseBody
     Reply { status, reason, headers, body }
 }
 
-fn add_cookie(headers: &mut HeaderMap, cookie: Option<HeaderValue>) {
-    if let Some(cookie) = cookie {
-        headers.append(SET_COOKIE, cookie);
-    }
-}
-
 fn refused(status: StatusCode) -> Response<Bytes> {
     let mut response = match status {
         StatusCode::NO_CONTENT => bare(status, ""),
@@ -274,23 +129,6 @@ fn refused(status: StatusCode) -> Response<Bytes> {
         response.headers_mut().insert(ALLOW, allow);
     }
     response
-}
-
-fn quarantined(code: seaway_config::Code) -> Response<Bytes> {
-    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "");
-    *response.body_mut() = Bytes::from(format!("Service Unavailable ({code})\n"));
-    response
-}
-
-fn failure(error: ProxyError) -> Response<Bytes> {
-    match error {
-        ProxyError::NoServer | ProxyError::NoResources => {
-            let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "no available server\n");
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            response
-        }
-        _ => bare(error.status(), error.status().canonical_reason().unwrap_or("Bad Gateway")),
-    }
 }
 
 /// The place of a route in the slice that it was found in.

@@ -357,7 +357,7 @@ impl Outgoing {
 
     /// The body's length is not known ahead.
     fn is_chunked(&self) -> bool {
-        self.source.as_ref().is_some_and(|source| !source.has_length())
+        self.source.as_ref().is_some_and(|source| !source.has_length() && source.length_read().is_none())
     }
 
     /// The head as the server gets it: written anew from the judged one.

@@ -11,6 +11,6 @@ pub(crate) mod spares;
 use http::StatusCode;
 
 /// Responses of this status have no body, whatever was asked (RFC 9110 §6.4.1).
-fn ends_with_head(status: StatusCode) -> bool {
+pub(crate) fn ends_with_head(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

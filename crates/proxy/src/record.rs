@@ -8,6 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
+use seaway_middleware::Middleware;
+use seaway_middleware::protocol::{Asked, Length};
 use seaway_routing::sticky::Verdict;
 use seaway_routing::{Server, ServerState, Service};
 use seaway_telemetry::Record;
@@ -28,6 +30,14 @@ const UNREAD: &str = "-";
 pub(crate) struct RoutePlace {
     pub(crate) snapshot: Rc<Snapshot>,
     pub(crate) route: usize,
+}
+
+impl RoutePlace {
+    /// Its middlewares.
+    pub(crate) fn chain(&self, entry_point: &str) -> &[Arc<Middleware>] {
+        let entry = self.snapshot.table.entry_points.get(entry_point);
+        entry.and_then(|entry| entry.routes.get(self.route)).map_or(&[], |route| &route.chain)
+    }
 }
 
 /// A server, by its place in a table: perhaps a newer one than the route's.
@@ -99,6 +109,8 @@ pub(crate) struct Trail {
     /// When the last attempt began, where somebody will read it.
     pub(crate) sent: Option<Instant>,
     pub(crate) protocol: Protocol,
+    /// Who the client turned out to be.
+    user: Option<Box<str>>,
     /// It was handed to its service, whether there was a server for it or not.
     pub(crate) forwarded: bool,
     /// Written to the log at all.
@@ -132,6 +144,7 @@ impl Trail {
             origin_status: None,
             sent: None,
             protocol: Protocol::Http,
+            user: None,
             forwarded: false,
             logged: true,
             counted: true,
@@ -169,6 +182,12 @@ impl Trail {
         (self.names, self.route, self.server) = (Some(Box::new(names)), None, None);
     }
 
+    /// What hooks are told of the request, and where they leave the client's name.
+    pub(crate) fn for_hooks(&mut self, body: Length, upgrade: bool) -> (Asked<'_>, &mut Option<Box<str>>) {
+        let Self { method, target, host, user, .. } = self;
+        (Asked { method, target: target.as_ref(), host: host.as_ref(), body, upgrade }, user)
+    }
+
     /// When its head had been read.
     pub(crate) fn began(&self) -> Instant {
         self.began
@@ -177,6 +196,11 @@ impl Trail {
     /// What is counted for it once it pins no table.
     pub(crate) fn pinned(&self) -> Option<&Pinned> {
         self.names.as_ref().map(|names| &names.subjects)
+    }
+
+    /// It has let go of all tables: it became a tunnel.
+    pub(crate) fn is_unpinned(&self) -> bool {
+        self.names.is_some()
     }
 
     pub(crate) fn method(&self) -> &Method {
@@ -211,7 +235,7 @@ impl Trail {
                 client_host,
                 client_port: *client_port,
                 forwarded_for: text(self.forwarded_for.as_ref()),
-                user: None,
+                user: self.user.as_deref(),
                 headers: None,
                 router: names.router,
                 service: names.service,

@@ -1,22 +1,31 @@
 //! Response bodies on their way to a client, and what is settled when one ends.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use seaway_middleware::Outcome;
 use seaway_routing::ServerState;
 
 use crate::body::Source;
 use crate::connection::Connection;
 use crate::downstream::ReplyBody;
+use crate::effects::changed::Changed;
+use crate::effects::ledger::Ledger;
+use crate::effects::room::Room;
 use crate::error::ProxyError;
 use crate::record::{ServerPlace, Trail};
 use crate::upstream::link::{Cut, Lease};
+
+/// So many pieces of a response that nobody wants are read if they are there.
+const WORTH_READING: usize = 8;
 
 /// One exchange under way. Whatever happens to it, dropping it settles everything exactly once: the in-flight count,
 /// the borrowed connection, the log line, the client's idle limit.
@@ -27,9 +36,11 @@ pub(crate) struct Flight {
     entered: bool,
     /// The server of a tunnel, which pins this state and no table.
     pinned: Option<Arc<ServerState>>,
-    lease: Option<Lease>,
+    pub(crate) lease: Option<Lease>,
     source: Option<Rc<Source>>,
     number: u64,
+    /// What it owes to middlewares.
+    pub(crate) ledger: Ledger,
 }
 
 impl Flight {
@@ -37,7 +48,8 @@ impl Flight {
         connection.client.exchange_begins();
         let number = connection.worker.count_request();
         let connection = Rc::clone(connection);
-        Self { connection, trail, entered: false, pinned: None, lease: None, source: None, number }
+        let ledger = Ledger::default();
+        Self { connection, trail, entered: false, pinned: None, lease: None, source: None, number, ledger }
     }
 
     /// The exchange is sent to this server; an earlier one is left.
@@ -57,11 +69,22 @@ impl Flight {
         {
             state.leave(self.connection.worker.id);
         }
+        self.pinned = None;
+    }
+
+    /// Stays with the server that it is with, while the trail names another one.
+    pub(crate) fn stay(&mut self) {
+        self.pinned = self.state().filter(|_| self.entered).map(Arc::clone);
     }
 
     /// The connection that carries the response.
     pub(crate) fn hold_lease(&mut self, lease: Lease) {
         self.lease = Some(lease);
+    }
+
+    /// How many bytes of the response's body are still to come, where that is known.
+    pub(crate) fn body_left(&self) -> Option<u64> {
+        self.lease.as_ref().map_or(Some(0), |lease| lease.body_left())
     }
 
     /// Where the request body comes from.
@@ -82,11 +105,78 @@ impl Flight {
     /// Trades the table for the one state that a tunnel needs.
     pub(crate) fn unpin(&mut self) {
         self.pinned = self.state().map(Arc::clone);
+        if let Some(place) = self.trail.route.clone().filter(|_| self.ledger.owes()) {
+            self.ledger.own(place.chain(&self.connection.entry_point.name));
+        }
         self.trail.unpin(&self.connection);
     }
 
+    /// Reads the response's body to its end, `None` if it is longer than so many bytes.
+    pub(crate) async fn read_all(&mut self, limit: u64) -> Result<Option<Bytes>, Cut> {
+        let (mut all, mut room) = (Vec::new(), Room::default());
+        while let Some(lease) = self.lease.as_mut().filter(|lease| !lease.is_received()) {
+            let Some(frame) = poll_fn(|cx| lease.poll_body(cx)).await else { break };
+            let Ok(data) = frame?.into_data() else { continue };
+            let length = (all.len() + data.len()) as u64;
+            if length > limit || !room.grow(length) {
+                return Ok(None);
+            }
+            all.extend_from_slice(&data);
+        }
+        self.complete();
+        Ok(Some(all.into()))
+    }
+
+    /// Nobody wants the response. Where the rest of it is there already, its connection serves on.
+    pub(crate) fn discard(&mut self) {
+        let Some(lease) = &mut self.lease else { return };
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..WORTH_READING {
+            if lease.is_received() || !matches!(lease.poll_body(&mut cx), Poll::Ready(Some(Ok(_)))) {
+                break;
+            }
+        }
+        match lease.is_received() && lease.is_sent() {
+            true => self.complete(),
+            false => self.lease = None,
+        }
+    }
+
+    /// The response broke off, or the rest of the request did.
+    pub(crate) fn is_cut(&mut self) {
+        let fault = self.client_fault();
+        self.trail.error = Some(fault.unwrap_or("response_cut"));
+        self.trail.lost = fault.is_none();
+    }
+
+    /// The client left before it had all of the response.
+    pub(crate) fn is_left(&mut self) {
+        self.trail.error = Some(self.client_fault().unwrap_or(ProxyError::ClientGone.as_str()));
+    }
+
+    /// Tells the middlewares from that place inwards how it ended; `from` zero for all.
+    pub(crate) fn settle(&mut self, from: usize, tunnel: bool) {
+        let owned = self.ledger.owned();
+        let place = self.trail.route.clone();
+        let chain = match (&owned, &place) {
+            (Some(owned), _) => owned,
+            (None, Some(place)) => place.chain(&self.connection.entry_point.name),
+            (None, None) => return,
+        };
+        let (now, clock) = (Instant::now(), self.connection.worker.clock);
+        let cancelled = self.trail.error() == Some(ProxyError::ClientGone.as_str());
+        let outcome = Outcome {
+            now: clock.since_start(now),
+            took: now.saturating_duration_since(self.trail.began()),
+            status: self.trail.status,
+            cancelled,
+            tunnel,
+        };
+        self.ledger.settle(chain, from, &outcome);
+    }
+
     /// The response was read to its end: the connection can serve another request, once it has sent this one.
-    fn complete(&mut self) {
+    pub(crate) fn complete(&mut self) {
         let Some(mut lease) = self.lease.take() else { return };
         let worker = &self.connection.worker;
         if lease.is_sent() {
@@ -119,6 +209,9 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         self.leave_server();
+        if self.ledger.owes() {
+            self.settle(0, self.trail.is_unpinned());
+        }
         if let Some(source) = &self.source {
             self.trail.request_bytes = source.received();
         }
@@ -141,6 +234,8 @@ pub(crate) enum ResponseBody {
         /// The exchange that ends with it; none when it has ended.
         flight: Option<Flight>,
     },
+    /// The same, changed by middlewares.
+    Changed(Box<Changed>),
 }
 
 impl ResponseBody {
@@ -155,7 +250,7 @@ impl ResponseBody {
     /// The server's connection, as long as something may come from it.
     fn lease(&self) -> Option<&Lease> {
         match self {
-            Self::Fixed { .. } => None,
+            Self::Fixed { .. } | Self::Changed(_) => None,
             Self::Upstream { flight } => flight.as_ref()?.lease.as_ref().filter(|lease| !lease.is_received()),
         }
     }
@@ -188,15 +283,14 @@ impl Body for ResponseBody {
                     }
                     Some(Err(Cut)) => {
                         // The client must see a broken transfer: its connection is closed without an end mark.
-                        let fault = flight.client_fault();
-                        flight.trail.error = Some(fault.unwrap_or("response_cut"));
-                        flight.trail.lost = fault.is_none();
+                        flight.is_cut();
                         *slot = None;
                     }
                     None => this.finish(),
                 }
                 Poll::Ready(polled)
             }
+            Self::Changed(body) => body.poll_frame(cx),
         }
     }
 
@@ -204,6 +298,7 @@ impl Body for ResponseBody {
         match self {
             Self::Fixed { data, .. } => data.is_none(),
             Self::Upstream { .. } => self.lease().is_none(),
+            Self::Changed(body) => body.is_end_stream(),
         }
     }
 
@@ -211,6 +306,7 @@ impl Body for ResponseBody {
         let exact = match self {
             Self::Fixed { data, .. } => Some(data.as_ref().map_or(0, |d| d.len() as u64)),
             Self::Upstream { .. } => self.lease().map_or(Some(0), |lease| lease.body_left()),
+            Self::Changed(_) => None,
         };
         exact.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
@@ -218,12 +314,14 @@ impl Body for ResponseBody {
 
 impl ReplyBody for ResponseBody {
     fn poll_aside(&mut self, cx: &mut Context<'_>) -> Result<(), Cut> {
-        match self {
-            Self::Upstream { flight: Some(flight) } => match &mut flight.lease {
-                Some(lease) => lease.poll_rest_of_request(cx),
-                None => Ok(()),
-            },
-            _ => Ok(()),
+        let flight = match self {
+            Self::Upstream { flight } => flight.as_mut(),
+            Self::Changed(body) => body.flight(),
+            Self::Fixed { .. } => None,
+        };
+        match flight.and_then(|flight| flight.lease.as_mut()) {
+            Some(lease) => lease.poll_rest_of_request(cx),
+            None => Ok(()),
         }
     }
 }
@@ -237,7 +335,7 @@ impl Drop for ResponseBody {
                 // Answers to HEAD, 204 and 304 are never read; they end here.
                 self.finish();
             } else {
-                open.trail.error = Some(open.client_fault().unwrap_or("client_gone"));
+                open.is_left();
             }
         }
     }

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::client_io::ClientState;
 use crate::clients::Clients;
 use crate::connection;
+use crate::effects::ask::Asks;
 use crate::hold::HoldLimits;
 use crate::internal::Internal;
 use crate::listener::{Bound, Listening};
@@ -57,6 +58,11 @@ impl Clock {
     /// The time now.
     pub fn now(&self) -> Millis {
         self.at(Instant::now())
+    }
+
+    /// How long it has been running at that moment.
+    pub(crate) fn since_start(&self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.start)
     }
 
     /// A moment that was read before.
@@ -122,6 +128,8 @@ pub(crate) struct Worker {
     pub(crate) options: Arc<ProxyOptions>,
     pub(crate) clock: Clock,
     pub(crate) pool: RefCell<Pool>,
+    /// Connections to servers that middlewares ask.
+    pub(crate) asks: Asks,
     /// What connections to servers read into.
     pub(crate) scratch: Scratch,
     pub(crate) budget: RefCell<Budget>,
@@ -158,6 +166,7 @@ impl Worker {
             spread: Arc::clone(&seat.spread),
             clock: options.clock,
             pool: RefCell::new(Pool::new(options.idle_upstream, most)),
+            asks: Asks::default(),
             scratch: Scratch::default(),
             budget: RefCell::new(Budget::new()),
             server_name: HeaderValue::from_bytes(options.server_name.as_bytes())
@@ -282,6 +291,7 @@ impl Worker {
             *wanted = (Some(snapshot.table.generation), servers.map(|server| server.state.id()).collect());
         }
         self.pool.borrow_mut().sweep(now, |id| wanted.1.contains(&id));
+        self.asks.sweep(now);
         if let Some(metrics) = &self.metrics {
             metrics.tidy();
         }
