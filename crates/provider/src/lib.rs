@@ -2,7 +2,9 @@
 //!
 //! A provider sends [`Update`]s; the reconciler merges them, compiles a table and publishes it.
 
+mod declare;
 pub mod docker;
+pub mod file;
 pub mod memory;
 pub mod merge;
 pub mod reconcile;
@@ -12,5 +14,5 @@ pub mod story;
 mod testing;
 pub mod tombstone;
 
-pub use reconcile::{Clock, Handle, Reconciler, ReconcilerOptions, Status};
-pub use snapshot::{EngineTime, Snapshot, Update, UpdateReceiver, UpdateSender, updates};
+pub use reconcile::{Clock, Handle, Reconciler, ReconcilerOptions, Source, Stale, Status};
+pub use snapshot::{Declarations, EngineTime, Snapshot, Update, UpdateReceiver, UpdateSender, updates};

@@ -6,6 +6,7 @@
 
 mod flapping;
 mod late;
+mod layers;
 mod status;
 mod view;
 
@@ -31,7 +32,9 @@ use crate::tombstone::{self, Tombstones};
 
 use flapping::Flapping;
 use late::Late;
-pub use status::{Handle, Stale, Status};
+use layers::Layers;
+pub(crate) use layers::without_line;
+pub use status::{Handle, Source, Stale, Status};
 use view::View;
 
 /// Changes that follow one another within this time become one table.
@@ -84,12 +87,16 @@ pub struct ReconcilerOptions {
     pub statics: Config,
     /// How long what a vanished container declared stays.
     pub keep: Duration,
+    /// The providers that the first table with anybody's configuration waits for, within bounds; by itself the one of
+    /// `build`.
+    pub providers: Vec<Box<str>>,
 }
 
 impl ReconcilerOptions {
     /// Options with the usual time for tombstones.
     pub fn new(build: BuildOptions, compile: CompileOptions, statics: Config) -> Self {
-        Self { build, compile, statics, keep: tombstone::KEEP }
+        let providers = vec![build.provider.clone()];
+        Self { build, compile, statics, keep: tombstone::KEEP, providers }
     }
 }
 
@@ -105,6 +112,7 @@ pub struct Reconciler {
     merger: Merger,
     tombstones: Tombstones,
     view: View,
+    layers: Layers,
     story: Story,
     faults: Faults,
     told: Told,
@@ -163,6 +171,7 @@ impl Reconciler {
             builder: Builder::new(options.build),
             tombstones: Tombstones::new(options.keep),
             view: View::default(),
+            layers: Layers::new(options.providers),
             story: Story::default(),
             faults: Faults::default(),
             status: watch::channel(Status::new(provider)).0,
@@ -186,6 +195,7 @@ impl Reconciler {
     /// Runs until every provider has hung up. Publishes a table with what is static before anything else.
     pub async fn run(mut self, mut updates: UpdateReceiver) {
         let mut readiness = self.published.subscribe();
+        self.layers.start();
         self.apply();
         // The first snapshot does not wait because of that.
         self.due.applied = None;
@@ -224,6 +234,7 @@ impl Reconciler {
             Update::Snapshot(snapshot) => {
                 self.status.send_modify(|status| status.saw(now, snapshot.len()));
                 let differs = self.view.differs(&snapshot) || self.status.borrow().applied_snapshot.is_none();
+                self.layers.heard(self.builder.provider());
                 let lost = self.view.replace(&snapshot, &self.registry, now);
                 self.overdue.retain(|id, _| snapshot.iter().any(|c| c.running && c.id == *id));
                 self.announce(lost);
@@ -248,6 +259,7 @@ impl Reconciler {
             }
             Update::Heard { container } => self.story.heard(&container, now),
             Update::Stale { since, reason } => {
+                self.layers.heard(self.builder.provider());
                 let news = self.status.borrow().stale.is_none();
                 self.status.send_modify(|status| status.stale = Some(Stale { since, reason }));
                 if news {
@@ -257,6 +269,12 @@ impl Reconciler {
             Update::Fresh => {
                 if self.status.borrow().stale.is_some() {
                     self.status.send_modify(|status| status.stale = None);
+                    self.change();
+                }
+            }
+            Update::Declared { provider, declarations } => {
+                self.status.send_modify(|status| status.heard(&provider, now, &declarations));
+                if self.layers.take(provider, declarations) || self.status.borrow().applied_snapshot.is_none() {
                     self.change();
                 }
             }
@@ -353,7 +371,8 @@ impl Reconciler {
         let on_clock = |at: Millis| now.0 + at.since(now.1) + Duration::from_millis(1);
         let readings = [self.tombstones.next_end(), self.late.next(), self.story.next_line(), self.settles];
         let clocked = readings.into_iter().flatten().map(on_clock);
-        let timed = [self.due.apply, self.due.tell, self.due.free].into_iter().flatten();
+        let apply = self.due.apply.map(|at| self.layers.not_before(at));
+        let timed = [apply, self.due.tell, self.due.free].into_iter().flatten();
         timed.chain(clocked).chain(self.overdue.values().copied()).min()
     }
 
@@ -368,7 +387,7 @@ impl Reconciler {
         if self.settles.is_some_and(|at| at <= reading) {
             self.let_go(reading);
         }
-        if self.due.apply.is_some_and(|at| at <= now) {
+        if self.due.apply.is_some_and(|at| self.layers.not_before(at) <= now) {
             self.apply();
         } else if self.due.tell.is_some_and(|at| at <= now) || self.story.next_line().is_some_and(|at| at <= reading) {
             self.due.tell = None;
@@ -395,6 +414,7 @@ impl Reconciler {
         parts.extend(self.tombstones.stand_ins(&built.seen, &self.merger, now));
         let registry = &self.registry;
         let merged = self.merger.update(parts, &|part| standing(part, registry));
+        let layers_told = self.layers.lay(&mut self.merger);
         let previous = self.published.current();
         self.compile.own_container =
             self.own.as_deref().and_then(|id| self.view.get(id)).map(|c| c.name.as_str().into());
@@ -412,14 +432,15 @@ impl Reconciler {
         self.ahead = self.merger.ahead();
         self.hold_back(now);
         let late = self.late.look(&table, now);
-        let news = self.tell_faults(&mut table, late, merged);
+        let news = self.tell_faults(&mut table, late, Outcome { told: merged.told || layers_told, ..merged });
         self.published.publish(table);
         self.let_go(now);
         let done = Instant::now();
         let (dirty, since) = self.due.dirty.take().unwrap_or((started, now));
         let took = done - dirty;
         self.due = Due { applied: Some(done), free: self.due.free, ..Due::default() };
-        self.status.send_modify(|status| status.applied(now, took));
+        let all = self.layers.is_complete();
+        self.status.send_modify(|status| status.applied(now, took, all));
         self.tell(self.clock.now(), since);
         for line in news.map(|found| self.faults.update(&found)).into_iter().flatten() {
             match line.severity {
@@ -444,7 +465,7 @@ impl Reconciler {
             table.diagnostics = Arc::clone(&self.told.all);
             return None;
         }
-        let found = all_diagnostics(&self.merger, compiled.iter().chain(&late));
+        let found = all_diagnostics(&self.merger, &self.layers, compiled.iter().chain(&late));
         let all: Arc<[Diagnostic]> = stale.iter().chain(found.iter().map(|f| &f.diagnostic)).cloned().collect();
         table.diagnostics = Arc::clone(&all);
         self.told = Told { compiled, late, stale, all };
@@ -488,7 +509,7 @@ fn standing(partial: &Partial, registry: &StateRegistry) -> Standing {
 }
 
 /// What labels, merging and compiling found, each once.
-fn all_diagnostics<'d>(merger: &Merger, compiled: impl Iterator<Item = &'d Diagnostic>) -> Vec<Found> {
+fn all_diagnostics<'d>(merger: &Merger, layers: &Layers, compiled: impl Iterator<Item = &'d Diagnostic>) -> Vec<Found> {
     let mut compiled = compiled.peekable();
     let mut owners: HashMap<&str, Arc<str>> = HashMap::new();
     if compiled.peek().is_some() {
@@ -498,12 +519,12 @@ fn all_diagnostics<'d>(merger: &Merger, compiled: impl Iterator<Item = &'d Diagn
     let compiled = compiled.map(|diagnostic| {
         let whose = owners.get(&*diagnostic.origin.resource).cloned();
         Found {
-            whose: whose.unwrap_or_else(|| diagnostic.origin.resource.as_ref().into()),
+            whose: whose.unwrap_or_else(|| layers::without_line(&diagnostic.origin.resource).into()),
             diagnostic: diagnostic.clone(),
         }
     });
     let mut seen = HashSet::new();
-    let all = merger.diagnostics().cloned().chain(compiled);
+    let all = merger.diagnostics().chain(layers.diagnostics()).cloned().chain(compiled);
     all.filter(|f| {
         let d = &f.diagnostic;
         seen.insert((d.code, Arc::clone(&f.whose), d.origin.key.clone(), d.message.clone()))

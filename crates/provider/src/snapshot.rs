@@ -1,12 +1,17 @@
 //! What a provider sends to the reconciler.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use seaway_config::model::ServersTransport;
+use seaway_config::{Declared, Middleware, Router, Service};
 use seaway_routing::state::Notice;
 use tokio::sync::mpsc;
 
 use crate::docker::Container;
+use crate::merge::Found;
+use crate::reconcile::Stale;
 
 /// The whole state of an engine, sorted by container id. A container that did not change since the last snapshot should
 /// be the same `Arc`, so that its labels are not read again.
@@ -55,6 +60,30 @@ pub enum Update {
     },
     /// The engine can be reached again, and the last snapshot is in force.
     Fresh,
+    /// Everything that a provider without containers declares: files, or what is polled.
+    Declared {
+        /// The provider's name, the part after the `@`.
+        provider: Box<str>,
+        /// What it declares.
+        declarations: Arc<Declarations>,
+    },
+}
+
+/// What a provider without containers declares, whole, by local names. It needs no merging: one place says it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Declarations {
+    /// Routers.
+    pub routers: BTreeMap<String, Declared<Router>>,
+    /// Services with their servers.
+    pub services: BTreeMap<String, Declared<Service>>,
+    /// Middlewares.
+    pub middlewares: BTreeMap<String, Declared<Middleware>>,
+    /// Servers transports.
+    pub servers_transports: BTreeMap<String, Declared<ServersTransport>>,
+    /// What was found wrong, and whose it is.
+    pub diagnostics: Vec<Found>,
+    /// Set while what is declared may be out of date.
+    pub stale: Option<Stale>,
 }
 
 /// The providers' end of the channel to the reconciler. Unbounded, because the reconciler empties it before it does

@@ -3,7 +3,7 @@
 //! Nothing here looks at what other containers declare: that is [`crate::merge`]'s work. Readiness is not judged either;
 //! a container that is not healthy yet, or paused, keeps its router, and its server carries the facts.
 
-mod server;
+pub(crate) mod server;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;

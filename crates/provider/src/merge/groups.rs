@@ -12,6 +12,7 @@ use seaway_config::{Declared, Name, SharedMap};
 
 use super::{Found, Holders, Merged, Standing, merge};
 use crate::docker::{Owner, Partial};
+use crate::snapshot::Declarations;
 
 /// Keeps one provider's merged configuration up to date.
 #[derive(Debug)]
@@ -111,6 +112,15 @@ impl Merger {
         replace(&mut self.config.middlewares, provider, held.middlewares.keys(), now.middlewares);
         self.parts = parts;
         Outcome { changed, told }
+    }
+
+    /// Puts what another provider declares now in place of what it declared before.
+    pub fn lay(&mut self, provider: &str, before: &Declarations, now: &Declarations) {
+        let config = &mut self.config;
+        lay(&mut config.routers, provider, &before.routers, &now.routers);
+        lay(&mut config.services, provider, &before.services, &now.services);
+        lay(&mut config.middlewares, provider, &before.middlewares, &now.middlewares);
+        lay(&mut config.servers_transports, provider, &before.servers_transports, &now.servers_transports);
     }
 
     /// Everything that is configured now. Copies share what they have in common.
@@ -303,6 +313,20 @@ fn replace<'n, T: Clone + PartialEq>(
         if all.get(&name) != Some(&owned.object) {
             all.insert(name, owned.object);
         }
+    }
+}
+
+fn lay<T: Clone + PartialEq>(
+    all: &mut SharedMap<Name, Declared<T>>,
+    provider: &str,
+    before: &BTreeMap<String, Declared<T>>,
+    now: &BTreeMap<String, Declared<T>>,
+) {
+    for name in before.keys().filter(|name| !now.contains_key(*name)) {
+        all.remove(&Name::new(name, provider));
+    }
+    for (name, declared) in now.iter().filter(|(name, declared)| before.get(*name) != Some(declared)) {
+        all.insert(Name::new(name, provider), declared.clone());
     }
 }
 

@@ -6,6 +6,7 @@ use seaway_routing::Millis;
 use tokio::sync::watch;
 
 use super::Clock;
+use crate::snapshot::Declarations;
 
 /// The engine cannot be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,16 +17,32 @@ pub struct Stale {
     pub reason: String,
 }
 
-/// How the provider is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+/// A provider without containers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
     /// Its name.
     pub provider: Box<str>,
+    /// Routers, services, middlewares and servers transports that it declares.
+    pub objects: usize,
+    /// When it last said something; `None` before its first word.
+    pub last: Option<Millis>,
+    /// Set while what it declares may be out of date.
+    pub stale: Option<Stale>,
+}
+
+/// How the providers are doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The name of the one with containers.
+    pub provider: Box<str>,
+    /// The ones without, by name.
+    pub sources: Vec<Source>,
     /// Containers in the last snapshot, whether they count or not.
     pub containers: usize,
     /// When the last snapshot came, changed or not.
     pub last_snapshot: Option<Millis>,
-    /// When a snapshot was first in force: from then on Seaway is ready.
+    /// When what every provider said was first in force, or one had been waited for long enough: from then on Seaway is
+    /// ready.
     pub applied_snapshot: Option<Millis>,
     /// Set while the engine cannot be reached.
     pub stale: Option<Stale>,
@@ -39,6 +56,7 @@ impl Status {
     pub(super) fn new(provider: Box<str>) -> Self {
         Self {
             provider,
+            sources: Vec::new(),
             containers: 0,
             last_snapshot: None,
             applied_snapshot: None,
@@ -53,10 +71,26 @@ impl Status {
         self.containers = containers;
     }
 
-    pub(super) fn applied(&mut self, now: Millis, took: Duration) {
+    pub(super) fn heard(&mut self, provider: &str, now: Millis, declarations: &Declarations) {
+        let at = self.sources.iter().position(|source| *source.provider == *provider).unwrap_or_else(|| {
+            self.sources.push(Source { provider: provider.into(), ..Source::default() });
+            self.sources.len() - 1
+        });
+        let Some(source) = self.sources.get_mut(at) else { return };
+        let Declarations { routers, services, middlewares, servers_transports, stale, .. } = declarations;
+        source.objects = routers.len() + services.len() + middlewares.len() + servers_transports.len();
+        source.stale.clone_from(stale);
+        if stale.is_none() {
+            source.last = Some(now);
+        }
+    }
+
+    /// `all` tells whether nobody is waited for any more.
+    pub(super) fn applied(&mut self, now: Millis, took: Duration, all: bool) {
         self.tables += 1;
         self.took = took;
-        if self.last_snapshot.is_some() {
+        let any = self.last_snapshot.is_some() || self.sources.iter().any(|source| source.last.is_some());
+        if all && any {
             self.applied_snapshot.get_or_insert(now);
         }
     }

@@ -127,7 +127,8 @@ fn at(one: &One<'_>, ip: IpAddr, port: u16, network: &str, lost: bool, weight: u
 
 /// `server.url`: used exactly as written; the container's address and port are not looked at.
 fn from_url(one: &One<'_>, options: &ServerOptions, weight: u32, origin: &Origin) -> Result<Server, Fault> {
-    let parts = split_url(&options.url).map_err(|what| {
+    let origin_of_it = one.origin().at(&origin.key);
+    url_server(&options.url, options.preserve_path, weight, origin_of_it).map_err(|what| {
         let message = format!("server.url {:?} cannot be used: {what}", options.url);
         off(
             origin,
@@ -135,25 +136,29 @@ fn from_url(one: &One<'_>, options: &ServerOptions, weight: u32, origin: &Origin
             message,
             "traefik.http.services.<name>.loadbalancer.server.url=http://host:port",
         )
-    })?;
+    })
+}
+
+/// The server at a URL. Taken as ready: whoever wrote the URL said that it is there.
+///
+/// # Errors
+/// What is wrong with the URL.
+pub(crate) fn url_server(url: &str, preserve_path: bool, weight: u32, origin: Origin) -> Result<Server, &'static str> {
+    let parts = split_url(url)?;
     let address = match parts.host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
         Ok(ip) => Address::Ip(SocketAddr::new(ip, parts.port)),
         Err(_) => Address::Dns(parts.host.to_ascii_lowercase().into(), parts.port),
     };
     let text = address.to_string();
     Ok(Server {
-        identity: Identity {
-            container: options.url.as_str().into(),
-            network: "".into(),
-            address: text.as_str().into(),
-        },
+        identity: Identity { container: url.into(), network: "".into(), address: text.as_str().into() },
         name: text.into(),
-        url: options.url.as_str().into(),
+        url: url.into(),
         address,
         weight,
-        base_path: if options.preserve_path { parts.path.trim_end_matches('/').into() } else { "".into() },
+        base_path: if preserve_path { parts.path.trim_end_matches('/').into() } else { "".into() },
         condition: Condition { assume_ready: true, ..Condition::default() },
-        origin: one.origin().at(&origin.key),
+        origin,
     })
 }
 
