@@ -91,6 +91,11 @@ impl<I: Socket> Wire<I> {
         })
     }
 
+    /// Nothing was read beyond what has been taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inner.borrow().buffer.is_empty()
+    }
+
     /// The next head. While none comes, no buffer is held.
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Next> {
         let inner = &mut *self.inner.borrow_mut();
