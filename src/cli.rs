@@ -1,6 +1,7 @@
 //! The command line: which sub-command, and what it was given.
 
 mod demo;
+mod explain;
 mod healthcheck;
 
 use std::io;
@@ -29,6 +30,7 @@ pub(crate) fn dispatch(arguments: &[String], environment: &[(String, String)]) -
     match word {
         "help" => help(),
         "version" => version(),
+        "explain" if asks_help => explain::help(),
         "" if asks_help => help(),
         "" if rest.first().is_some_and(|a| matches!(a.as_str(), "--version" | "-v")) => version(),
         "" => match parse(rest, environment) {
@@ -36,12 +38,13 @@ pub(crate) fn dispatch(arguments: &[String], environment: &[(String, String)]) -
             Err(code) => code,
         },
         "demo" => demo::run(rest),
+        "explain" => explain::run(rest),
         "healthcheck" => match parse(rest, environment) {
             Ok(parsed) => healthcheck::run(&parsed.options),
             Err(code) => code,
         },
         other => {
-            eprintln!("seaway: there is no sub-command {other:?}; there are: demo, healthcheck, version, help");
+            eprintln!("seaway: there is no sub-command {other:?}; there are: demo, explain, healthcheck, version, help");
             ExitCode::from(USAGE)
         }
     }
@@ -89,6 +92,7 @@ fn help() -> ExitCode {
 usage:
   seaway [options]        run
   seaway demo [--script]  see scaling and sticky sessions without Docker
+  seaway explain URL      where a request goes, and why (explain --help)
   seaway healthcheck      ask a running Seaway whether it is well (exit code 0 or 1)
   seaway version          the version
 

@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use seaway_admin::{Api, EntryPoint, Provider, View};
 use seaway_config::statics::StaticOptions;
 use seaway_provider::Handle;
-use seaway_proxy::{Internal, InternalRequest};
+use seaway_proxy::{Clock, Internal, InternalRequest};
 use seaway_routing::Published;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -33,6 +33,7 @@ struct Shared {
     provider: Option<Handle>,
     metrics: Option<Told>,
     started: String,
+    clock: Clock,
 }
 
 impl Own {
@@ -42,12 +43,13 @@ impl Own {
         options: &StaticOptions,
         provider: Option<Handle>,
         metrics: Option<Told>,
+        clock: Clock,
         runtime: Runtime,
     ) -> Self {
         let base_path = options.api.as_ref().map_or("/", |api| &api.base_path);
         let api = Api::new(base_path, terminating_status(options));
         let started = rfc3339(SystemTime::now());
-        let shared = Shared { published, life, api, options: options.clone(), provider, metrics, started };
+        let shared = Shared { published, life, api, options: options.clone(), provider, metrics, started, clock };
         Self { shared: Arc::new(shared), runtime }
     }
 }
@@ -84,6 +86,7 @@ impl Shared {
             metrics: self.metrics.is_some(),
             access_log: self.options.access_log.is_some(),
             terminating: self.life.is_terminating(),
+            now: self.clock.now(),
             internal: &self.internal(),
             options: &self.options,
         };

@@ -115,6 +115,7 @@ pub(crate) fn start(
         options,
         discovers.then(|| provider.clone()),
         told,
+        clock,
         runtime.clone(),
     );
     for bound in &bound {

@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("proxy", &["config", "head", "middleware", "routing", "telemetry"]),
     ("provider", &["config", "labels", "routing"]),
-    ("admin", &["config", "routing"]),
+    ("admin", &["config", "routing", "telemetry"]),
     ("stages", &["config", "head", "middleware", "routing", "telemetry"]),
     ("testkit", &[]),
     ("demo-app", &[]),

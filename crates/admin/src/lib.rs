@@ -5,14 +5,16 @@
 //! `seaway`.
 
 mod dump;
+mod explain;
 mod list;
 mod objects;
 mod overview;
 mod reply;
 
 use http::{Method, Response, StatusCode};
+use seaway_config::secret;
 use seaway_config::statics::{EntryPointOptions, StaticOptions};
-use seaway_routing::RoutingTable;
+use seaway_routing::{Millis, RoutingTable};
 
 use list::Query;
 use objects::Kind;
@@ -30,6 +32,8 @@ pub struct View<'a> {
     pub version: &'a str,
     /// When Seaway was started (RFC 3339).
     pub started: &'a str,
+    /// The clock that the states of servers are written with.
+    pub now: Millis,
     /// Metrics are told to Prometheus.
     pub metrics: bool,
     /// An access log is written.
@@ -91,7 +95,10 @@ impl Api {
         }
         let below = path.strip_prefix(&*self.base_path).and_then(|path| path.strip_prefix("/api/"));
         let found = || find(view, below?, &Query::parse(query.unwrap_or_default()));
-        found().unwrap_or_else(reply::not_found)
+        // Whatever else may be seen, secrets do not leave in a file.
+        let shows = view.options.seaway.api.show_secrets && below != Some("support-dump");
+        let found = if shows { secret::shown(found) } else { found() };
+        found.unwrap_or_else(reply::not_found)
     }
 
     /// Answers `/ping`, whatever path led there.
@@ -115,6 +122,7 @@ fn find(view: &View<'_>, path: &str, query: &Query) -> Option<Response<Vec<u8>>>
         ("entrypoints", None, ..) => list::reply(overview::entry_points(view), query, &[]),
         ("entrypoints", Some(name), None, _) => one("entry point", name, |name| overview::entry_point(view, name)),
         ("seaway", Some("diagnostics"), None, _) => reply::json(&overview::diagnostics(view.table.diagnostics.iter())),
+        ("seaway", Some("explain"), None, _) => explain::answer(view, query),
         ("http", Some(kind), name, None) => {
             let kind = Kind::from_path(kind).filter(|_| name != Some(""))?;
             match name {

@@ -89,6 +89,7 @@ fn answer(table: &RoutingTable, target: &str) -> Response<Vec<u8>> {
         metrics: true,
         access_log: true,
         terminating: false,
+        now: Millis(1000),
         internal: &[],
         options: &OPTIONS,
     };
@@ -354,6 +355,7 @@ fn nothing_but_reading_is_allowed() {
         metrics: true,
         access_log: false,
         terminating: false,
+        now: Millis(1000),
         internal: &[],
         options: &OPTIONS,
     };
@@ -392,6 +394,7 @@ fn the_api_may_live_below_a_path() {
         metrics: true,
         access_log: false,
         terminating: true,
+        now: Millis(1000),
         internal: &[],
         options: &OPTIONS,
     };
@@ -415,6 +418,7 @@ fn answer_as(
         metrics: false,
         access_log: false,
         terminating: false,
+        now: Millis(1000),
         internal: &["api", "noop"],
         options,
     };
@@ -522,4 +526,51 @@ fn a_support_dump_is_an_archive_without_addresses() {
         assert!(text.contains(part), "{part}");
     }
     assert!(!text.contains("4711"), "where it listens stays at home");
+}
+
+fn explained(table: &RoutingTable, query: &str) -> Response<Vec<u8>> {
+    answer(table, &format!("/api/seaway/explain?{query}"))
+}
+
+#[test]
+fn a_request_is_explained_down_to_its_line_in_the_log() {
+    let told: Value = serde_json::from_slice(explained(&good(), "url=http://a.b/x%3Fy=1&method=POST").body()).unwrap();
+    assert_eq!(told["entryPoint"], "web");
+    assert_eq!(told["entryPointWhy"], "it listens on port 80");
+    assert_eq!(told["routers"][0]["verdict"], "takes");
+    assert_eq!(told["middlewares"][0]["effect"], "path /x?y=1 → /v1/x?y=1");
+    assert_eq!(told["service"]["servers"][0]["state"], "ready");
+    assert_eq!(told["service"]["choice"]["why"], "it is the only one that is ready");
+    assert_eq!(told["outcome"]["text"], "web-2 at http://172.17.0.2:80 answers");
+    assert_eq!(told["log"], "- POST a.b/x?y=1 → web-2 172.17.0.2:80 router=web@docker lb=wrr sticky=none");
+}
+
+#[test]
+fn what_nobody_takes_is_explained_too() {
+    let told: Value = serde_json::from_slice(explained(&good(), "url=http://a.c:8080/").body()).unwrap();
+    assert_eq!((&told["outcome"]["status"], &told["router"]), (&json!(404), &Value::Null));
+    assert_eq!(told["nearMisses"][0]["text"], "its host is a.b, the request's is a.c");
+    assert_eq!(told["log"], "404 GET a.c:8080/ → - error=no_route");
+    assert!(told["entryPointWhy"].as_str().unwrap().starts_with("none listens on port 8080"));
+    let refused: Value = serde_json::from_slice(explained(&good(), "url=http://a.b/%2500").body()).unwrap();
+    assert_eq!(refused["outcome"]["status"], 400);
+}
+
+#[test]
+fn questions_that_are_none_are_refused() {
+    for (query, part) in [
+        ("", "which url?"),
+        ("url=ftp://a.b/", "only http and https"),
+        ("url=http://a%20b/", "is no URL"),
+        ("url=a.b&method=G%20T", "is no method"),
+        ("url=a.b&header=X", "is no header such as"),
+        ("url=a.b&header=X:a%0Ab", "is no header's value"),
+        ("url=a.b&from=me", "is no address"),
+        ("url=a.b&entryPoint=x", "there is no entry point"),
+    ] {
+        let response = explained(&good(), query);
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        assert_eq!(response.status(), 400, "{query}");
+        assert!(text.contains(part), "{query}: {text}");
+    }
 }
