@@ -16,4 +16,4 @@ pub mod statics;
 mod tokens;
 
 pub use container::{Decoded, decode_container};
-pub use dynamic::{Dynamic, FileService, read_dynamic};
+pub use dynamic::{Dynamic, FileService, decode_dynamic, read_dynamic};

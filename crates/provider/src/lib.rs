@@ -5,6 +5,7 @@
 mod declare;
 pub mod docker;
 pub mod file;
+pub mod http;
 pub mod memory;
 pub mod merge;
 pub mod reconcile;

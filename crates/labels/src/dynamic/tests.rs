@@ -173,7 +173,16 @@ fn json_is_yaml() {
 
 #[test]
 fn what_says_nothing_is_no_fault() {
-    for text in ["", "\n# nothing\n", "http:", "http: {}", "http: { routers: }", "http: { routers: {}, services: {} }", "tcp: {}", "tls:\n  certificates: []"] {
+    for text in [
+        "",
+        "\n# nothing\n",
+        "http:",
+        "http: {}",
+        "http: { routers: }",
+        "http: { routers: {}, services: {} }",
+        "tcp: {}",
+        "tls:\n  certificates: []",
+    ] {
         assert_eq!(yaml(text), Dynamic::default(), "{text:?}");
     }
 }
@@ -181,16 +190,23 @@ fn what_says_nothing_is_no_fault() {
 #[test]
 fn twelve_servers_stay_in_order() {
     let servers: Vec<String> = (1..=12).map(|n| format!("{{ url: 'http://10.0.0.{n}' }}")).collect();
-    let found = yaml(&format!("http: {{ services: {{ web: {{ loadBalancer: {{ servers: [{}] }} }} }} }}", servers.join(", ")));
+    let found =
+        yaml(&format!("http: {{ services: {{ web: {{ loadBalancer: {{ servers: [{}] }} }} }} }}", servers.join(", ")));
     let urls = found.services["web"].value.options.load_balancer.as_ref().unwrap().servers.iter();
-    assert_eq!(urls.map(|s| s.url.clone()).collect::<Vec<_>>(), (1..=12).map(|n| format!("http://10.0.0.{n}")).collect::<Vec<_>>());
+    assert_eq!(
+        urls.map(|s| s.url.clone()).collect::<Vec<_>>(),
+        (1..=12).map(|n| format!("http://10.0.0.{n}")).collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn option_names_are_read_without_regard_to_case() {
     let found = yaml("HTTP: { Routers: { Web: { RULE: Host(`a`), entrypoints: [web], Service: s } } }");
     assert!(found.diagnostics.is_empty(), "{found:#?}");
-    assert_eq!((found.routers["Web"].value.rule.as_str(), found.routers["Web"].value.service.as_str()), ("Host(`a`)", "s"));
+    assert_eq!(
+        (found.routers["Web"].value.rule.as_str(), found.routers["Web"].value.service.as_str()),
+        ("Host(`a`)", "s")
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! each time and a half-dead connection never serves twice.
 
 mod error;
-mod tls;
+pub(crate) mod tls;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Follows an engine: subscribe, then list and inspect, then live by events; a full reconcile after every reconnect and
 //! every 30 s. What is known stays in force while the engine is away, and trying to reach it never ends.
 
-mod jitter;
+pub(crate) mod jitter;
 mod queue;
 mod state;
 

@@ -1,4 +1,4 @@
-//! TLS towards a TCP endpoint.
+//! TLS towards a TCP endpoint, and towards any other address that configuration comes from.
 
 use std::sync::Arc;
 
@@ -15,15 +15,25 @@ use tokio_rustls::client::TlsStream;
 use super::EngineError;
 
 /// How to begin TLS with one engine.
-pub(super) struct Tls {
+pub(crate) struct Tls {
     connector: TlsConnector,
     name: ServerName<'static>,
 }
 
 impl Tls {
-    /// Reads the files now: a wrong path is a mistake of the configuration, not of the engine.
+    /// Reads the files now: a wrong path is a mistake of the configuration, not of the engine. An engine's authority has
+    /// to be named.
     pub(super) fn new(host: &str, options: Option<&DockerTls>) -> Result<Self, EngineError> {
-        let wrong = |what: String| EngineError::config(format!("providers.docker.tls: {what}"));
+        Self::build("providers.docker.tls", host, options, false)
+    }
+
+    /// The same for options called `section`; without an authority of its own, those of the system count.
+    pub(crate) fn trusting_system(section: &str, host: &str, options: Option<&DockerTls>) -> Result<Self, EngineError> {
+        Self::build(section, host, options, true)
+    }
+
+    fn build(section: &str, host: &str, options: Option<&DockerTls>, system: bool) -> Result<Self, EngineError> {
+        let wrong = |what: String| EngineError::config(format!("{section}: {what}"));
         let options = options.cloned().unwrap_or_default();
         // Named here, not taken from the process: who installs a default first is nobody's business.
         let crypto = Arc::new(aws_lc_rs::default_provider());
@@ -33,15 +43,21 @@ impl Tls {
         let builder = if options.insecure_skip_verify {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAll(crypto)))
         } else {
-            if options.ca.is_empty() {
+            let mut roots = RootCertStore::empty();
+            if options.ca.is_empty() && system {
+                let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                if added == 0 {
+                    return Err(wrong("this system knows no authorities: name a file with one by ca".to_owned()));
+                }
+            } else if options.ca.is_empty() {
                 return Err(wrong(
                     "ca is not given: name the file with the authority that signed the engine's certificate \
                                   (or set insecureSkipVerify)"
                         .to_owned(),
                 ));
             }
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates("ca", &options.ca)? {
+            let named = if options.ca.is_empty() { Vec::new() } else { certificates(section, "ca", &options.ca)? };
+            for certificate in named {
                 roots.add(certificate).map_err(|e| wrong(format!("ca {}: {e}", shown(&options.ca))))?;
             }
             builder.with_root_certificates(roots)
@@ -49,10 +65,10 @@ impl Tls {
         let config = match (options.cert.is_empty(), options.key.is_empty()) {
             (true, true) => builder.with_no_client_auth(),
             (false, false) => {
-                let key = PrivateKeyDer::from_pem_slice(&text("key", &options.key)?)
+                let key = PrivateKeyDer::from_pem_slice(&text(section, "key", &options.key)?)
                     .map_err(|e| wrong(format!("key {}: {e}", shown(&options.key))))?;
                 builder
-                    .with_client_auth_cert(certificates("cert", &options.cert)?, key)
+                    .with_client_auth_cert(certificates(section, "cert", &options.cert)?, key)
                     .map_err(|e| wrong(format!("cert and key: {e}")))?
             }
             _ => return Err(wrong("cert and key belong together, and only one is given".to_owned())),
@@ -61,15 +77,15 @@ impl Tls {
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
     }
 
-    pub(super) async fn connect(&self, shown: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, EngineError> {
+    pub(crate) async fn connect(&self, shown: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, EngineError> {
         let handshake = self.connector.connect(self.name.clone(), stream).await;
         handshake.map_err(|e| EngineError::talk(format!("{shown}: the TLS handshake failed: {e}")))
     }
 }
 
-fn certificates(option: &str, value: &str) -> Result<Vec<CertificateDer<'static>>, EngineError> {
-    let wrong = |what: &str| EngineError::config(format!("providers.docker.tls.{option}: {}: {what}", shown(value)));
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text(option, value)?).collect();
+fn certificates(section: &str, option: &str, value: &str) -> Result<Vec<CertificateDer<'static>>, EngineError> {
+    let wrong = |what: &str| EngineError::config(format!("{section}.{option}: {}: {what}", shown(value)));
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text(section, option, value)?).collect();
     match found {
         Ok(found) if found.is_empty() => Err(wrong("no certificate in it")),
         Ok(found) => Ok(found),
@@ -78,11 +94,11 @@ fn certificates(option: &str, value: &str) -> Result<Vec<CertificateDer<'static>
 }
 
 /// The PEM text: the value itself, or the file that it names.
-fn text(option: &str, value: &str) -> Result<Vec<u8>, EngineError> {
+fn text(section: &str, option: &str, value: &str) -> Result<Vec<u8>, EngineError> {
     if value.trim_start().starts_with("-----BEGIN") {
         return Ok(value.as_bytes().to_vec());
     }
-    std::fs::read(value).map_err(|e| EngineError::config(format!("providers.docker.tls.{option}: {value}: {e}")))
+    std::fs::read(value).map_err(|e| EngineError::config(format!("{section}.{option}: {value}: {e}")))
 }
 
 /// A file's name can be shown, a key's text must not.

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::time::Duration;
 
 /// Anything from a tenth of `most` up to `most`: full jitter, but never a busy loop.
-pub(super) fn full(most: Duration) -> Duration {
+pub(crate) fn full(most: Duration) -> Duration {
     most.mul_f64(0.1 + 0.9 * fraction())
 }
 
