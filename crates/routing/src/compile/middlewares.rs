@@ -22,8 +22,13 @@ type Flat = Result<Box<[Arc<Middleware>]>, Fault>;
 pub(super) struct Middlewares {
     done: HashMap<Name, Flat>,
     pub(super) leaves: Arc<HashMap<Name, Arc<Middleware>>>,
+    /// The names of those that have a state, by their addresses.
+    stateful: HashMap<usize, Name>,
     pub(super) diagnostics: Box<[Diagnostic]>,
 }
+
+/// A middleware that belongs to one router, as it has a state, and its name.
+pub(super) type Own = (Name, Arc<Middleware>);
 
 /// The middlewares of this table, and what distinguishes them from those of the one before.
 #[derive(Debug)]
@@ -88,6 +93,26 @@ impl Middlewares {
             }
         }
         Ok(flat)
+    }
+
+    /// Puts a router's own in the place of those members that have a state. They go on with the state of those that the
+    /// router had `before` under the same names.
+    pub(super) fn own(&self, chain: &mut [Arc<Middleware>], before: &[Own]) -> Box<[Own]> {
+        let mut own: Vec<Own> = Vec::new();
+        if self.stateful.is_empty() {
+            return own.into();
+        }
+        for member in chain {
+            let Some(name) = self.stateful.get(&address(member)) else { continue };
+            // A chain may have the same one more than once.
+            let so_far = own.iter().filter(|(known, _)| known == name).count();
+            let before = before.iter().filter(|(known, _)| known == name).nth(so_far);
+            let Some(mine) = member.for_router(&name.to_string(), before.map(|(_, it)| &**it)) else { continue };
+            let mine = Arc::new(mine);
+            own.push((name.clone(), Arc::clone(&mine)));
+            *member = mine;
+        }
+        own.into()
     }
 
     fn differences(&self, before: &Self) -> HashSet<Name> {
@@ -224,6 +249,9 @@ impl<'c> Compiler<'c> {
                 Arc::new(Middleware::compile(&declared.value).map_err(|text| Fault::new(Code::BadMiddleware, text))?)
             }
         };
+        if compiled.for_router("", None).is_some() {
+            self.all.stateful.insert(address(&compiled), name.clone());
+        }
         self.leaves.insert(name.clone(), Arc::clone(&compiled));
         Ok(compiled)
     }
@@ -245,6 +273,11 @@ impl<'c> Compiler<'c> {
         }
         self.all.done.insert(name.clone(), outcome);
     }
+}
+
+/// Tells leaves of one table from one another.
+fn address(middleware: &Arc<Middleware>) -> usize {
+    Arc::as_ptr(middleware).addr()
 }
 
 /// Takes back what a chain has put on the stack of steps.

@@ -13,7 +13,7 @@ use crate::table::RouterInfo;
 use crate::{EntryPointTable, EntryPoints, Route, RouteTarget, RoutingTable, Service};
 
 use super::CompileOptions;
-use super::middlewares::{Compiled, Middlewares};
+use super::middlewares::{Compiled, Middlewares, Own};
 use super::overlap::{self, Overlap};
 use super::report::{Fault, Report, line, option};
 use super::services::Services;
@@ -47,6 +47,8 @@ struct Draft {
     matcher: Matcher,
     priority: i64,
     chain: Box<[Arc<Middleware>]>,
+    /// Those of its middlewares that nobody shares.
+    own: Box<[Own]>,
     target: Target,
     access_log: bool,
     metrics: bool,
@@ -252,7 +254,8 @@ impl Compiler<'_> {
         let router = &declared.value;
         let report = Report::default();
         let mut case = Case { name, declared, errors: Vec::new(), codes: Vec::new(), report, placed: true };
-        let known = before.and_then(|before| before.draft.as_ref()).map(|draft| &draft.matcher);
+        let draft = before.and_then(|before| before.draft.as_ref());
+        let known = draft.map(|draft| &draft.matcher);
         if let Some(diagnostic) = &declared.quarantine {
             case.report.add(diagnostic.clone());
             case.note(diagnostic.into());
@@ -296,13 +299,17 @@ impl Compiler<'_> {
         let observability = router.observability.as_ref();
         let access_log = observability.and_then(|it| it.access_logs).unwrap_or(true);
         let metrics = observability.and_then(|it| it.metrics).unwrap_or(true);
+        let had = draft.map(|draft| &*draft.own).unwrap_or_default();
         let draft = mounted.and_then(|matcher| {
-            let (target, chain) = match quarantined {
-                // Nothing of the router is run: what answers is Seaway alone.
-                Some(code) => (Target::Quarantined(code), Vec::new()),
-                None => (target?, chain),
+            let (target, chain, own) = match quarantined {
+                // Nothing of the router is run: what answers is Seaway alone. What it counted stays for better times.
+                Some(code) => (Target::Quarantined(code), Vec::new(), had.into()),
+                None => {
+                    let own = self.middlewares.own(&mut chain, had);
+                    (target?, chain, own)
+                }
             };
-            Some(Draft { matcher, priority, chain: chain.into(), target, access_log, metrics })
+            Some(Draft { matcher, priority, chain: chain.into(), own, target, access_log, metrics })
         });
         let service = (!router.service.is_empty()).then(|| Name::resolve(&router.service, &name.provider));
         let by_owner = service.as_ref().is_some_and(|service| &*service.provider == "internal");

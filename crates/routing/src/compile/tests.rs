@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod incremental;
+mod own;
 
 use std::time::{Duration, Instant};
 
