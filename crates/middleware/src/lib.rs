@@ -102,6 +102,12 @@ impl Middleware {
             Config::RateLimit(options) => RateLimit::compile(options).map(Self::RateLimit),
             Config::EncodedCharacters(options) => EncodedCharacters::compile(options).map(Self::EncodedCharacters),
             Config::PassTlsClientCert(options) => PassTlsClientCert::compile(options).map(Self::PassTlsClientCert),
+            Config::ForwardAuth(_)
+            | Config::Buffering(_)
+            | Config::Errors(_)
+            | Config::Retry(_)
+            | Config::CircuitBreaker(_)
+            | Config::Compress(_) => Err("this does not work yet".to_owned()),
             Config::Chain(_) => Err("a chain has no compiled form of its own".to_owned()),
             Config::Broken {} => Err("no usable type is declared".to_owned()),
         }

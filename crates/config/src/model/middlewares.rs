@@ -1,6 +1,7 @@
 //! Middlewares as configured. Their options are in a file for each kind of work.
 
 mod access;
+mod around;
 mod headers;
 mod path;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use crate::decode::options;
 
 pub use access::*;
+pub use around::*;
 pub use headers::*;
 pub use path::*;
 
@@ -80,6 +82,12 @@ types! {
     RateLimit, rate_limit, "rateLimit", "ratelimit", "Bounds how often requests of one source come.";
     EncodedCharacters, encoded_characters, "encodedCharacters", "encodedcharacters", "Refuses paths with certain percent-encoded characters.";
     PassTlsClientCert, pass_tls_client_cert, "passTLSClientCert", "passtlsclientcert", "Tells the server about the client's certificate.";
+    ForwardAuth, forward_auth, "forwardAuth", "forwardauth", "Asks another server whether a request may pass.";
+    Buffering, buffering, "buffering", "buffering", "Bounds bodies, and waits for all of a request before it is sent.";
+    Errors, errors, "errors", "errors", "Shows a service's pages in place of responses that say that something is wrong.";
+    Retry, retry, "retry", "retry", "Sends requests again that failed.";
+    CircuitBreaker, circuit_breaker, "circuitBreaker", "circuitbreaker", "Lets nothing through for a while after too much has failed.";
+    Compress, compress, "compress", "compress", "Compresses responses.";
     Chain, chain, "chain", "chain", "Several middlewares under one name.";
 }
 
@@ -94,16 +102,10 @@ options! {
 /// never taken for a typo. `*` stands for a name.
 pub const NOT_YET: &[&str] = &[
     "middlewares.*.basicAuth",
-    "middlewares.*.buffering",
-    "middlewares.*.circuitBreaker",
-    "middlewares.*.compress",
     "middlewares.*.contentType",
     "middlewares.*.digestAuth",
-    "middlewares.*.errors",
-    "middlewares.*.forwardAuth",
     "middlewares.*.grpcWeb",
     "middlewares.*.plugin",
-    "middlewares.*.retry",
     "middlewares.*.rateLimit.redis",
 ];
 
