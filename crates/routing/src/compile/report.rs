@@ -48,6 +48,7 @@ impl Fault {
         match &self.fix {
             Fix::None => String::new(),
             Fix::Value(value) => line(origin, kind, name, at, value),
+            Fix::Line(line) if is_file(origin) => in_file(line),
             Fix::Line(line) => line.clone(),
         }
     }
@@ -85,13 +86,38 @@ pub(super) fn option(origin: &Origin, option: &str) -> Origin {
     }
 }
 
-/// `key=value` for the line that would fix something, under the object's own root where it has one.
+/// `key=value` for the line that would fix something, under the object's own root where it has one; `key: value` for what
+/// a file declares.
 pub(super) fn line(origin: &Origin, kind: &str, name: &str, option: &str, value: &str) -> String {
+    if is_file(origin) {
+        let is_list = ["middlewares", "entrypoints"].iter().any(|list| option.ends_with(list));
+        let value = if is_list { format!("[{}]", value.replace(',', ", ")) } else { value.to_owned() };
+        return format!("{}.{option}: {value}", origin.key);
+    }
     let object = object_key(origin).unwrap_or_else(|| format!("traefik.http.{kind}.{name}"));
     format!("{object}.{option}={value}")
 }
 
+/// The object stands in a file: the key is its path there, whatever is in its name.
+fn is_file(origin: &Origin) -> bool {
+    origin.key.starts_with("http.")
+}
+
+/// A label as it would stand in a file.
+fn in_file(line: &str) -> String {
+    match line.strip_prefix("traefik.").and_then(|line| line.split_once('=')) {
+        Some((key, value)) => match key.strip_suffix(".loadbalancer.server.port") {
+            Some(service) => format!("{service}.loadBalancer.servers: [{{ url: \"http://10.0.0.7:80\" }}]"),
+            None => format!("{key}: {value}"),
+        },
+        None => line.to_owned(),
+    }
+}
+
 fn object_key(origin: &Origin) -> Option<String> {
+    if is_file(origin) {
+        return Some(origin.key.to_string());
+    }
     let mut parts = origin.key.split('.');
     let object: Vec<_> = parts.by_ref().take(4).collect();
     (object.len() == 4 && object.get(1).is_some_and(|part| part.eq_ignore_ascii_case("http"))).then(|| object.join("."))
@@ -111,6 +137,22 @@ mod tests {
             line(&Origin::resource("docker", "web-1"), "routers", "x", "priority", "9"),
             "traefik.http.routers.x.priority=9"
         );
+    }
+
+    #[test]
+    fn what_stands_in_a_file_is_mended_there() {
+        let origin = Origin::resource("file", "a.yml:3").at("http.routers.web.v2");
+        assert_eq!(&*option(&origin, "service").key, "http.routers.web.v2.service");
+        assert_eq!(line(&origin, "routers", "web.v2", "service", "s"), "http.routers.web.v2.service: s");
+        assert_eq!(line(&origin, "routers", "web.v2", "middlewares", "a,b"), "http.routers.web.v2.middlewares: [a, b]");
+        let fix =
+            |line: &str| Fault::new(Code::UnknownService, "").line(line).fix(&origin, "routers", "web.v2", "service");
+        assert_eq!(
+            fix("traefik.http.services.s.loadbalancer.server.port=80"),
+            "http.services.s.loadBalancer.servers: [{ url: \"http://10.0.0.7:80\" }]"
+        );
+        assert_eq!(fix("traefik.http.middlewares.a.<type>=…"), "http.middlewares.a.<type>: …");
+        assert_eq!(fix("--seaway.labels.allowinternal"), "--seaway.labels.allowinternal");
     }
 
     #[test]
