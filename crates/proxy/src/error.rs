@@ -22,6 +22,8 @@ pub(crate) enum ProxyError {
     ClientGone,
     /// The client sent nothing for too long.
     BodyTimeout,
+    /// The request's body is longer than its service wants it.
+    BodyTooLong,
     /// No server is admitted, and waiting brought none.
     NoServer,
     /// Seaway has no file descriptor, port or memory left to connect with.
@@ -32,6 +34,8 @@ pub(crate) enum ProxyError {
     ConnectFailed,
     /// The connection could not be made in time.
     ConnectTimeout,
+    /// The server's certificate is not trusted, or what it speaks is no TLS.
+    BadCertificate,
     /// The server closed the connection before it answered.
     UpstreamClosed,
     /// The server reset the connection before it answered.
@@ -60,7 +64,7 @@ impl ProxyError {
     /// Whose fault it is.
     pub(crate) fn side(self) -> Side {
         match self {
-            Self::BadBody | Self::ClientGone | Self::BodyTimeout => Side::Client,
+            Self::BadBody | Self::ClientGone | Self::BodyTimeout | Self::BodyTooLong => Side::Client,
             Self::NoServer | Self::NoResources | Self::Overloaded => Side::Ours,
             _ => Side::Upstream,
         }
@@ -73,12 +77,13 @@ impl ProxyError {
             // 499 is nginx' number for a client that did not wait; it only ever reaches the log.
             Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoServer | Self::NoResources | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectFailed | Self::UpstreamClosed | Self::UpstreamReset | Self::BadUpgrade => {
                 StatusCode::BAD_GATEWAY
             }
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::BadResponse => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::BadResponse | Self::BadCertificate => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -88,11 +93,13 @@ impl ProxyError {
             Self::BadBody => "bad_request_body",
             Self::ClientGone => "client_gone",
             Self::BodyTimeout => "request_body_timeout",
+            Self::BodyTooLong => "request_body_too_long",
             Self::NoServer => "no_server",
             Self::NoResources => "no_resources",
             Self::Overloaded => "overloaded",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
+            Self::BadCertificate => "bad_certificate",
             Self::UpstreamClosed => "upstream_closed",
             Self::UpstreamReset => "upstream_reset",
             Self::BadResponse => "bad_response",

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use seaway_head::{Forwarding, RequestHead, upgrade};
-use seaway_routing::balancer::{Pick, Tried, Want};
+use seaway_routing::balancer::{Pick, Strategy, Tried, Want};
 use seaway_routing::state::flag;
+use seaway_routing::transport::Transport;
 use seaway_routing::{Moved, Server, Service, Verdict};
 
 use crate::body::{RequestBody, Source};
@@ -20,7 +21,7 @@ use crate::http1::spares;
 use crate::record::ServerPlace;
 use crate::response::Flight;
 use crate::retry::Broke;
-use crate::upstream::connect::connect;
+use crate::upstream::connect::connect_as;
 use crate::upstream::link::{Lease, NoHead};
 use crate::worker::Snapshot;
 
@@ -38,6 +39,8 @@ pub(crate) struct Outgoing {
     pub(crate) source: Option<Rc<Source>>,
     pub(crate) upgrade: Option<HeaderValue>,
     pub(crate) idempotent: bool,
+    /// It may wait for a server where there is none for a moment.
+    pub(crate) patient: bool,
 }
 
 /// A response that came.
@@ -55,11 +58,13 @@ pub(crate) struct Failed {
     /// A server may have acted on the request and it could not be repeated.
     pub(crate) lost: bool,
     pub(crate) set_cookie: Option<HeaderValue>,
+    /// Cookies of services that stand before the one that failed.
+    pub(crate) level_cookies: Vec<HeaderValue>,
 }
 
 impl Failed {
-    fn new(error: ProxyError) -> Self {
-        Self { error, lost: false, set_cookie: None }
+    pub(crate) fn new(error: ProxyError) -> Self {
+        Self { error, lost: false, set_cookie: None, level_cookies: Vec::new() }
     }
 }
 
@@ -89,7 +94,7 @@ pub(crate) async fn forward(
     flight: &mut Flight,
     routed: &Rc<Snapshot>,
     service: usize,
-    mut outgoing: Outgoing,
+    outgoing: &mut Outgoing,
 ) -> Result<Forwarded, Failed> {
     let worker = &connection.worker;
     worker.budget.borrow_mut().request(worker.clock.at(flight.trail.began()));
@@ -106,7 +111,7 @@ pub(crate) async fn forward(
         let Some(service) = snapshot.table.services.get(place) else { return Err(last) };
         let repeatable = outgoing.idempotent && broke.unexplained() == 0;
         let want = if repeatable { Want::LastResort } else { Want::Ready };
-        let pick = service.pick(&outgoing.head.headers, &tried, want);
+        let pick = service.pick(&outgoing.head, &tried, want);
         if let Some(place) = refused.take() {
             suspect(connection, &place);
         }
@@ -120,6 +125,7 @@ pub(crate) async fn forward(
                 continue;
             }
             // Nothing to send it to: wait for a server, then begin again.
+            Pick::None(_) if !outgoing.patient => return Err(last),
             Pick::None(_) => match wait(connection, flight, &snapshot, place, last.error).await {
                 Waited::Found(table, at) => {
                     (snapshot, place, tried, stale) = (table, at, Tried::default(), None);
@@ -145,17 +151,19 @@ pub(crate) async fn forward(
             flight.trail.sent = Some(Instant::now());
         }
         let fresh = outgoing.upgrade.is_some() || stale == Some(id);
-        match send(connection, service, server, body, &outgoing, fresh, !repeatable).await {
+        let attempt = watched(connection, service, server, body, outgoing, fresh, !repeatable).await;
+        match attempt {
             Attempt::Answered(response, lease) => {
                 return match granted(outgoing.upgrade.take(), &response) {
                     Ok(upgrade) => Ok(Forwarded { response, lease, set_cookie, upgrade }),
-                    Err(error) => Err(Failed { error, lost: true, set_cookie }),
+                    Err(error) => Err(Failed { lost: true, set_cookie, ..Failed::new(error) }),
                 };
             }
             Attempt::NotConnected(error) => {
-                refused = flight.trail.server.clone().filter(|_| error != ProxyError::NoResources);
+                let it = flight.trail.server.clone();
+                refused = it.filter(|_| !matches!(error, ProxyError::NoResources | ProxyError::BadCertificate));
                 tried.insert(server);
-                last = Failed { error, lost: false, set_cookie };
+                last = Failed { set_cookie, ..Failed::new(error) };
             }
             Attempt::Unreached { pooled, error } => {
                 if pooled && stale != Some(id) {
@@ -163,10 +171,10 @@ pub(crate) async fn forward(
                 } else {
                     tried.insert(server);
                 }
-                last = Failed { error, lost: !outgoing.is_replayable(), set_cookie };
+                last = Failed { lost: !outgoing.is_replayable(), set_cookie, ..Failed::new(error) };
             }
             Attempt::Broken { pooled, answered, error } => {
-                last = Failed { error, lost: true, set_cookie };
+                last = Failed { lost: true, set_cookie, ..Failed::new(error) };
                 if answered || !outgoing.idempotent || !outgoing.is_replayable() {
                     return Err(last);
                 }
@@ -182,11 +190,49 @@ pub(crate) async fn forward(
                 }
             }
             Attempt::Final(error) => {
-                return Err(Failed { error, lost: error.side() == Side::Upstream, set_cookie });
+                let lost = error.side() == Side::Upstream;
+                return Err(Failed { lost, set_cookie, ..Failed::new(error) });
             }
         }
         flight.leave_server();
     }
+}
+
+/// The same as [`send`], and what it shows of the server is noted where the service goes by it.
+async fn watched(
+    connection: &Rc<Connection>,
+    service: &Service,
+    server: &Server,
+    body: RequestBody,
+    outgoing: &Outgoing,
+    fresh: bool,
+    proven: bool,
+) -> Attempt {
+    let began = (service.strategy == Strategy::LeastTime).then(Instant::now);
+    let attempt = send(connection, service, server, body, outgoing, fresh, proven).await;
+    if let (Some(began), Attempt::Answered(..)) = (began, &attempt) {
+        server.state.note_first_byte(began.elapsed());
+    }
+    if let Some(check) = &service.passive_check {
+        let worker = &connection.worker;
+        let failed = match &attempt {
+            Attempt::Answered(head, _) => head.status.is_server_error(),
+            // The pooled connection had closed meanwhile, which says nothing.
+            Attempt::Unreached { pooled, .. } => !pooled,
+            Attempt::Broken { error, .. } | Attempt::NotConnected(error) | Attempt::Final(error) => {
+                error.side() == Side::Upstream
+            }
+        };
+        if !failed {
+            if matches!(attempt, Attempt::Answered(..)) {
+                server.state.note_success();
+            }
+        } else if server.state.note_failure(check, worker.clock.now()) {
+            service.state.touch_ready(worker.clock.now());
+            worker.options.published.wake();
+        }
+    }
+    attempt
 }
 
 /// One attempt on one server.
@@ -201,11 +247,10 @@ async fn send(
 ) -> Attempt {
     let worker = &connection.worker;
     let options = &worker.options;
-    let id = server.state.id();
-    let pooled = if fresh { None } else { worker.pool.borrow_mut().take(id, proven) };
+    let pooled = if fresh { None } else { worker.pool.borrow_mut().take(server.link, proven) };
     let mut lease = match pooled {
         Some(lease) => lease,
-        None => match fresh_lease(connection, server, fresh, proven).await {
+        None => match fresh_lease(connection, &service.transport, server, fresh, proven).await {
             Ok(lease) => lease,
             Err(error) => return Attempt::NotConnected(error),
         },
@@ -213,8 +258,12 @@ async fn send(
     lease.begin(|out| outgoing.encode(&connection.forwarding, service, server, out), body, outgoing.is_chunked());
     let (mut headers, mut interim) = (spares::map(), 0);
     let method = &outgoing.head.method;
+    let limit = match service.transport.number {
+        0 => options.response_header_timeout,
+        _ => service.transport.response_header_timeout,
+    };
     let answer = poll_fn(|cx| lease.poll_head(cx, method, &mut headers, &mut interim));
-    let failure = match outgoing.head_in_time(options.response_header_timeout, answer).await {
+    let failure = match outgoing.head_in_time(limit, answer).await {
         Some(Ok(head)) => return Attempt::Answered(head, lease),
         Some(Err(failure)) => failure,
         None => return Attempt::Final(ProxyError::ResponseTimeout),
@@ -239,14 +288,15 @@ async fn send(
 
 /// A new connection. Only so many are made to one server at one time: when a service comes back, everybody who waited
 /// goes to its first server, and more than its backlog holds would be dropped without a word.
-async fn fresh_lease(
+pub(crate) async fn fresh_lease(
     connection: &Rc<Connection>,
+    transport: &Transport,
     server: &Server,
     fresh: bool,
     proven: bool,
 ) -> Result<Lease, ProxyError> {
     let worker = &connection.worker;
-    let id = server.state.id();
+    let id = server.link;
     let turns = worker.pool.borrow_mut().turns(id);
     let waits = turns.available_permits() == 0;
     // Nobody ever closes it.
@@ -258,7 +308,7 @@ async fn fresh_lease(
     }
     match pooled {
         Some(lease) => Ok(lease),
-        None => connect(&server.address, id, worker.options.dial_timeout, &worker.scratch).await,
+        None => connect_as(transport, server, worker.options.dial_timeout, &worker.scratch).await,
     }
 }
 
@@ -306,7 +356,9 @@ async fn wait(
     let mut changed = worker.options.published.subscribe();
     let Some(service) = snapshot.table.services.get(place) else { return Waited::NotAtAll };
     let recently = service.had_ready_within(REMEMBERED, worker.clock.now());
-    if worker.hold.timeout.is_zero() || !recently || (service.admitted() > 0 && !refused) {
+    // What answers, and answers badly, is not expected back in a moment.
+    let failing = service.servers.iter().any(|server| server.state.is_failing());
+    if worker.hold.timeout.is_zero() || !recently || failing || (service.admitted() > 0 && !refused) {
         return Waited::NotAtAll;
     }
     let Some(_place) = Place::take(&service.state, worker.hold) else { return Waited::NotAtAll };
@@ -343,7 +395,7 @@ impl Drop for Outgoing {
 
 impl Outgoing {
     /// The body can still be sent from its beginning.
-    fn is_replayable(&self) -> bool {
+    pub(crate) fn is_replayable(&self) -> bool {
         self.source.as_ref().is_none_or(|source| source.is_whole())
     }
 
@@ -361,7 +413,7 @@ impl Outgoing {
     }
 
     /// The head as the server gets it: written anew from the judged one.
-    fn encode(&self, forwarding: &Forwarding, service: &Service, server: &Server, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, forwarding: &Forwarding, service: &Service, server: &Server, out: &mut Vec<u8>) {
         let RequestHead { method, target, headers, append_forwarded_for, .. } = &self.head;
         let target = target.as_path_and_query().as_str();
         out.reserve(64 + target.len() + headers.len() * 48);
@@ -438,7 +490,7 @@ impl Outgoing {
 }
 
 /// A base path comes from a label: nothing in it may end the request line.
-fn is_sendable(base_path: &str) -> bool {
+pub(crate) fn is_sendable(base_path: &str) -> bool {
     base_path.is_empty()
         || (base_path.starts_with('/') && base_path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#')))
 }

@@ -7,6 +7,7 @@
 mod body;
 mod client_io;
 mod clients;
+mod composite;
 mod connection;
 mod downstream;
 mod effects;
@@ -31,4 +32,5 @@ mod worker;
 pub use internal::{Internal, InternalRequest};
 pub use listener::{Bound, ClientTimes, EntryPoint, bind};
 pub use metrics::Live;
+pub use upstream::tls::Connectors;
 pub use worker::{Clock, Proxy, ProxyOptions};

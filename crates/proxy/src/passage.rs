@@ -15,11 +15,12 @@ use seaway_middleware::{Back, Came, Context, Flow, Middleware, Need};
 use seaway_routing::{Route, RouteTarget};
 
 use crate::body::{ClientBody, REPLAY_LIMIT, Source};
+use crate::composite;
 use crate::connection::Connection;
 use crate::effects::changed::Changes;
 use crate::effects::{self, Unmet};
 use crate::error::{ClientLeft, ProxyError, Side};
-use crate::forward::{self, Forwarded, Outgoing};
+use crate::forward::{Forwarded, Outgoing};
 use crate::http1::ends_with_head;
 use crate::http1::response::Head;
 use crate::internal::InternalRequest;
@@ -187,13 +188,14 @@ impl<'a> Passage<'a> {
                 }
                 self.flight.trail.forwarded = true;
                 let idempotent = is_idempotent(&head.method);
-                let outgoing = Outgoing { head, source, upgrade: self.upgrade.clone(), idempotent };
-                match forward::forward(self.connection, self.flight, self.snapshot, *service, outgoing).await {
+                let outgoing = Outgoing { head, source, upgrade: self.upgrade.clone(), idempotent, patient: true };
+                match composite::forward(self.connection, self.flight, self.snapshot, *service, outgoing).await {
                     Ok(forwarded) => Ok(Answer::upstream(self.flight, forwarded)),
                     Err(failed) => {
                         self.flight.trail.lost = failed.lost;
                         let mut answer = self.failure(failed.error)?;
                         add_cookie(&mut answer.headers, failed.set_cookie);
+                        failed.level_cookies.into_iter().for_each(|it| add_cookie(&mut answer.headers, Some(it)));
                         if failed.error.side() == Side::Upstream {
                             answer.from = CameFrom::Failure { sent: failed.lost };
                         }
@@ -285,8 +287,8 @@ impl<'a> Passage<'a> {
             for name in [CONTENT_LENGTH, CONTENT_TYPE] {
                 head.headers.remove(name);
             }
-            let outgoing = Outgoing { head, source: None, upgrade: None, idempotent: true };
-            match forward::forward(self.connection, self.flight, self.snapshot, place, outgoing).await {
+            let outgoing = Outgoing { head, source: None, upgrade: None, idempotent: true, patient: true };
+            match composite::forward(self.connection, self.flight, self.snapshot, place, outgoing).await {
                 Ok(forwarded) => {
                     answer = Answer::upstream(self.flight, forwarded);
                     (answer.status, answer.reason) = (status, None);
@@ -414,6 +416,7 @@ fn failure(error: ProxyError) -> Response<Bytes> {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
+        ProxyError::BodyTooLong => plain(error.status(), "Request body too large\n"),
         _ => bare(error.status(), error.status().canonical_reason().unwrap_or("Bad Gateway")),
     }
 }

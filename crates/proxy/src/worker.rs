@@ -288,7 +288,7 @@ impl Worker {
         let mut wanted = self.wanted.borrow_mut();
         if wanted.0 != Some(snapshot.table.generation) {
             let servers = snapshot.table.services.iter().flat_map(|service| service.servers.iter());
-            *wanted = (Some(snapshot.table.generation), servers.map(|server| server.state.id()).collect());
+            *wanted = (Some(snapshot.table.generation), servers.map(|server| server.link).collect());
         }
         self.pool.borrow_mut().sweep(now, |id| wanted.1.contains(&id));
         self.asks.sweep(now);

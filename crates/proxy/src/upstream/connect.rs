@@ -6,10 +6,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use seaway_config::model::Address;
+use seaway_routing::Server;
+use seaway_routing::transport::Transport;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::link::{Lease, Link, Scratch};
+use super::stream::Stream;
+use super::tls;
 use crate::error::ProxyError;
 
 /// Connects within `limit`. Nothing of a request has been sent when this fails.
@@ -19,16 +23,42 @@ pub(crate) async fn connect(
     limit: Duration,
     scratch: &Scratch,
 ) -> Result<Lease, ProxyError> {
+    Ok(Link::new(reach(address, limit).await?, server, Rc::clone(scratch)))
+}
+
+/// Connects as the service's transport says, `usual` being the time for it where it says none. Nothing of a request has
+/// been sent when this fails.
+pub(crate) async fn connect_as(
+    transport: &Transport,
+    server: &Server,
+    usual: Duration,
+    scratch: &Scratch,
+) -> Result<Lease, ProxyError> {
+    let stream = reach(&server.address, transport.dial_timeout.unwrap_or(usual)).await?;
+    let stream = match &server.tls_name {
+        None => Stream::Tcp(stream),
+        Some(name) => {
+            let begun = tokio::time::timeout(HANDSHAKE, tls::begin(transport, name, stream)).await;
+            Stream::Tls(Box::new(begun.unwrap_or(Err(ProxyError::ConnectTimeout))?))
+        }
+    };
+    Ok(Link::new(stream, server.link, Rc::clone(scratch)))
+}
+
+async fn reach(address: &Address, limit: Duration) -> Result<TcpStream, ProxyError> {
     match tokio::time::timeout(limit, dial(address)).await {
         Ok(Ok(stream)) => {
             limit_stall(&stream, STALL);
-            Ok(Link::new(stream, server, Rc::clone(scratch)))
+            Ok(stream)
         }
         Ok(Err(error)) if is_ours(&error) => Err(ProxyError::NoResources),
         Ok(Err(_)) => Err(ProxyError::ConnectFailed),
         Err(_) => Err(ProxyError::ConnectTimeout),
     }
 }
+
+/// Time for a TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 async fn dial(address: &Address) -> io::Result<TcpStream> {
     let stream = match address {

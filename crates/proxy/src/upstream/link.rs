@@ -5,7 +5,6 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -14,11 +13,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body, Frame};
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
 
 use super::connect::limit_stall;
+use super::stream::Stream;
 use super::tcp_info;
 use crate::body::RequestBody;
 use crate::http1::chunked::{Chunked, Piece};
@@ -75,7 +73,7 @@ pub(crate) struct Link {
     pub(crate) server: u64,
     /// No request was sent on it before.
     pub(crate) fresh: bool,
-    stream: TcpStream,
+    stream: Stream,
     scratch: Scratch,
     /// What came and was not used yet.
     received: Bytes,
@@ -122,11 +120,11 @@ enum Receiving {
 }
 
 impl Link {
-    pub(crate) fn new(stream: TcpStream, server: u64, scratch: Scratch) -> Lease {
+    pub(crate) fn new(stream: impl Into<Stream>, server: u64, scratch: Scratch) -> Lease {
         Box::new(Self {
             server,
             fresh: true,
-            stream,
+            stream: stream.into(),
             scratch,
             received: Bytes::new(),
             tried: 0,
@@ -288,22 +286,21 @@ impl Link {
     }
 
     /// HTTP is over on this connection: its socket, and what came behind the head.
-    pub(crate) fn into_tunnel(self) -> (TcpStream, Bytes) {
+    pub(crate) fn into_tunnel(self) -> (Stream, Bytes) {
         // What goes over a tunnel may take its time.
-        limit_stall(&self.stream, Duration::ZERO);
+        limit_stall(self.stream.socket(), Duration::ZERO);
         (self.stream, self.received)
     }
 
     /// Looks at an idle connection, as far as the runtime knows: true when the peer has neither closed it nor sent
     /// anything. Costs no system call as long as nothing has happened.
     pub(crate) fn is_alive(&mut self) -> bool {
-        matches!(self.stream.try_read(&mut [0; 1]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        self.stream.is_idle()
     }
 
     /// The same, but asks the kernel.
     pub(crate) fn is_quiet(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit(); 1];
-        matches!(SockRef::from(&self.stream).peek(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        self.stream.is_quiet()
     }
 
     /// Something of an answer has arrived.
@@ -321,7 +318,11 @@ impl Link {
     /// what was acknowledged by it is not counted by the kernel.
     pub(crate) fn never_reached(&self) -> bool {
         let (written, mark) = self.written;
-        let covers = || tcp_info::acknowledged(&self.stream).is_none_or(|bytes| bytes > mark);
+        let covers = || match &self.stream {
+            Stream::Tcp(stream) => tcp_info::acknowledged(stream).is_none_or(|bytes| bytes > mark),
+            // The kernel counts records, and what was handed over may still be in one that it never had.
+            Stream::Tls(_) => true,
+        };
         !self.answered && (written == mark || (self.ended && !covers()))
     }
 
@@ -382,7 +383,7 @@ impl Link {
                 break;
             }
             if !self.sending.gather(cx)? {
-                return Poll::Pending;
+                return self.push(cx, Poll::Pending);
             }
             if self.sending.is_done() {
                 break;
@@ -401,7 +402,23 @@ impl Link {
                 }
             }
         }
-        Poll::Ready(Ok(()))
+        self.push(cx, Poll::Ready(Ok(())))
+    }
+
+    /// Records that were made go out as well, or as soon as the kernel takes them; `so_far` if they have.
+    fn push(&mut self, cx: &mut Context<'_>, so_far: Poll<Result<(), ClientFault>>) -> Poll<Result<(), ClientFault>> {
+        if self.failed {
+            return so_far;
+        }
+        match self.stream.poll_push(cx) {
+            Poll::Ready(Ok(())) => so_far,
+            Poll::Ready(Err(error)) => {
+                self.note_error(error.kind());
+                self.failed = true;
+                so_far
+            }
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn note_error(&mut self, error: io::ErrorKind) {
@@ -498,7 +515,7 @@ impl Sending {
         &mut self.out
     }
 
-    fn poll_write(&self, cx: &mut Context<'_>, stream: Pin<&mut TcpStream>) -> Poll<io::Result<usize>> {
+    fn poll_write(&self, cx: &mut Context<'_>, stream: Pin<&mut Stream>) -> Poll<io::Result<usize>> {
         let out = self.out.get(self.at..).unwrap_or_default();
         if self.piece.is_empty() && self.tail.is_empty() {
             return stream.poll_write(cx, out);
