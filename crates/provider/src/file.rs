@@ -202,3 +202,6 @@ impl Plan {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
