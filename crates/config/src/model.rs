@@ -12,6 +12,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::diagnostic::{Diagnostic, Origin};
+use crate::files::Files;
 use crate::shared_map::SharedMap;
 
 pub use composite::*;
@@ -68,6 +69,8 @@ pub struct Config {
     pub middlewares: SharedMap<Name, Declared<Middleware>>,
     /// Servers transports by qualified name.
     pub servers_transports: SharedMap<Name, Declared<ServersTransport>>,
+    /// The files that middlewares name, as they were read last.
+    pub files: Files,
 }
 
 /// A configured object, where it came from, and whether it may be used.

@@ -10,11 +10,14 @@
 //! can be decided from the options alone is decided in `compile`, so a hook only meets faults that the request has.
 
 mod add_prefix;
+mod basic_auth;
+mod digest_auth;
 mod encoded_characters;
 mod headers;
 mod in_flight_req;
 mod ip_allow_list;
 mod pass_tls_client_cert;
+mod password;
 pub mod protocol;
 mod rate_limit;
 mod redirect;
@@ -29,12 +32,15 @@ mod strip_prefix_regex;
 mod template;
 #[cfg(test)]
 mod testing;
+mod users;
 
 use http::StatusCode;
-use seaway_config::Middleware as Config;
+use seaway_config::{Files, Middleware as Config};
 use seaway_head::{RequestHead, ResponseHead};
 
 pub use add_prefix::AddPrefix;
+pub use basic_auth::BasicAuth;
+pub use digest_auth::DigestAuth;
 pub use encoded_characters::EncodedCharacters;
 pub use headers::Headers;
 pub use in_flight_req::InFlightReq;
@@ -77,6 +83,10 @@ pub enum Middleware {
     InFlightReq(InFlightReq),
     /// Bounds how often requests of one source come.
     RateLimit(RateLimit),
+    /// Lets in who knows a name and its password.
+    BasicAuth(BasicAuth),
+    /// The same, and the password does not go over the wire.
+    DigestAuth(DigestAuth),
     /// Refuses paths with certain percent-encoded characters.
     EncodedCharacters(EncodedCharacters),
     /// Tells the server about the client's certificate.
@@ -86,7 +96,8 @@ pub enum Middleware {
 impl Middleware {
     /// Compiles the options of one middleware. An error says which option is wrong and what it should be, to be shown
     /// to the person who wrote it. `chain` has no compiled form: `routing` puts its members in its place.
-    pub fn compile(config: &Config) -> Result<Self, String> {
+    /// `files` has the text of the files that options name.
+    pub fn compile(config: &Config, files: &Files) -> Result<Self, String> {
         match config {
             Config::AddPrefix(options) => AddPrefix::compile(options).map(Self::AddPrefix),
             Config::StripPrefix(options) => StripPrefix::compile(options).map(Self::StripPrefix),
@@ -100,6 +111,8 @@ impl Middleware {
             Config::IpWhiteList(options) => IpAllowList::compile_white(options).map(Self::IpWhiteList),
             Config::InFlightReq(options) => InFlightReq::compile(options).map(Self::InFlightReq),
             Config::RateLimit(options) => RateLimit::compile(options).map(Self::RateLimit),
+            Config::BasicAuth(options) => BasicAuth::compile(options, files).map(Self::BasicAuth),
+            Config::DigestAuth(options) => DigestAuth::compile(options, files).map(Self::DigestAuth),
             Config::EncodedCharacters(options) => EncodedCharacters::compile(options).map(Self::EncodedCharacters),
             Config::PassTlsClientCert(options) => PassTlsClientCert::compile(options).map(Self::PassTlsClientCert),
             Config::ForwardAuth(_)
@@ -141,14 +154,18 @@ impl Middleware {
             Self::IpAllowList(it) | Self::IpWhiteList(it) => it.on_request(head),
             Self::InFlightReq(it) => it.on_request(head, cx),
             Self::RateLimit(it) => it.on_request(head, cx),
+            Self::BasicAuth(it) => it.on_request(head, cx),
+            Self::DigestAuth(it) => it.on_request(head, cx),
             Self::EncodedCharacters(it) => it.on_request(head),
             Self::PassTlsClientCert(it) => it.on_request(head),
         }
     }
 
     /// Goes on with the request, once what it needed is there.
-    pub fn resume(&self, _head: &mut RequestHead, _cx: &mut Context<'_>, got: Got) -> Flow {
+    pub fn resume(&self, head: &mut RequestHead, cx: &mut Context<'_>, got: Got) -> Flow {
         match self {
+            Self::BasicAuth(it) => it.resume(head, cx, &got),
+            Self::DigestAuth(it) => it.resume(head, cx, &got),
             Self::RateLimit(it) => it.resume(&got),
             // Nobody asked: nothing is let through that a middleware has not decided about.
             _ => Flow::answer(Answer::text(
@@ -193,6 +210,8 @@ impl Middleware {
             Self::IpWhiteList(_) => "ipwhitelist",
             Self::InFlightReq(_) => "inflightreq",
             Self::RateLimit(_) => "ratelimit",
+            Self::BasicAuth(_) => "basicauth",
+            Self::DigestAuth(_) => "digestauth",
             Self::EncodedCharacters(_) => "encodedcharacters",
             Self::PassTlsClientCert(_) => "passtlsclientcert",
         }
@@ -207,14 +226,15 @@ pub(crate) fn refuse(reason: &'static str) -> Flow {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use seaway_config::model;
+    use seaway_config::{Secret, model};
 
     use super::*;
 
     #[test]
     fn what_is_no_middleware_of_its_own_does_not_compile() {
-        assert!(Middleware::compile(&Config::Broken {}).is_err());
-        assert!(Middleware::compile(&Config::Chain(model::Chain::default())).is_err());
+        let files = Files::default();
+        assert!(Middleware::compile(&Config::Broken {}, &files).is_err());
+        assert!(Middleware::compile(&Config::Chain(model::Chain::default()), &files).is_err());
     }
 
     #[test]
@@ -236,10 +256,18 @@ mod tests {
             Config::IpWhiteList(model::IpWhiteList { source_range: vec![text("::1")], ..Default::default() }),
             Config::InFlightReq(model::InFlightReq { amount: 1, ..Default::default() }),
             Config::RateLimit(model::RateLimit::default()),
+            Config::BasicAuth(model::BasicAuth {
+                users: vec![Secret::new("a:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=")],
+                ..Default::default()
+            }),
+            Config::DigestAuth(model::DigestAuth {
+                users: vec![Secret::new("a:traefik:d63daa5fe0a90d38a38fae99f8a2c8da")],
+                ..Default::default()
+            }),
             Config::EncodedCharacters(model::EncodedCharacters::default()),
             Config::PassTlsClientCert(model::PassTlsClientCert::default()),
         ] {
-            assert_eq!(Middleware::compile(&config).unwrap().kind(), config.kind());
+            assert_eq!(Middleware::compile(&config, &Files::default()).unwrap().kind(), config.kind());
         }
     }
 }

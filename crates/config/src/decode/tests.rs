@@ -333,6 +333,8 @@ fn documented_defaults_are_the_defaults() {
     check::<model::IpAllowList>(&["rejectStatusCode"]);
     check::<model::IpStrategy>(&[]);
     check::<model::SourceCriterion>(&[]);
+    check::<model::BasicAuth>(&["realm"]);
+    check::<model::DigestAuth>(&["realm"]);
     check::<model::InFlightReq>(&[]);
     check::<model::RateLimit>(&[]);
     check::<model::EncodedCharacters>(&[]);

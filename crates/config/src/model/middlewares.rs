@@ -80,6 +80,8 @@ types! {
     IpWhiteList, ip_white_list, "ipWhiteList", "ipwhitelist", "Deprecated: the former name of ipAllowList.";
     InFlightReq, in_flight_req, "inFlightReq", "inflightreq", "Bounds how many requests of one source are served at the same time.";
     RateLimit, rate_limit, "rateLimit", "ratelimit", "Bounds how often requests of one source come.";
+    BasicAuth, basic_auth, "basicAuth", "basicauth", "Lets in who knows a name and its password.";
+    DigestAuth, digest_auth, "digestAuth", "digestauth", "Lets in who knows a name and its password, which does not go over the wire.";
     EncodedCharacters, encoded_characters, "encodedCharacters", "encodedcharacters", "Refuses paths with certain percent-encoded characters.";
     PassTlsClientCert, pass_tls_client_cert, "passTLSClientCert", "passtlsclientcert", "Tells the server about the client's certificate.";
     ForwardAuth, forward_auth, "forwardAuth", "forwardauth", "Asks another server whether a request may pass.";
@@ -91,6 +93,18 @@ types! {
     Chain, chain, "chain", "chain", "Several middlewares under one name.";
 }
 
+impl Middleware {
+    /// The paths of the files that it names.
+    pub fn files(&self) -> Vec<&str> {
+        let all = match self {
+            Self::BasicAuth(options) => vec![options.users_file.trim()],
+            Self::DigestAuth(options) => vec![options.users_file.trim()],
+            _ => Vec::new(),
+        };
+        all.into_iter().filter(|path| !path.is_empty()).collect()
+    }
+}
+
 options! {
     /// `chain`.
     section struct Chain {
@@ -100,14 +114,8 @@ options! {
 
 /// Options that Traefik has and that do not work yet, as paths below `http.`: recognised, answered with SW0108 and
 /// never taken for a typo. `*` stands for a name.
-pub const NOT_YET: &[&str] = &[
-    "middlewares.*.basicAuth",
-    "middlewares.*.contentType",
-    "middlewares.*.digestAuth",
-    "middlewares.*.grpcWeb",
-    "middlewares.*.plugin",
-    "middlewares.*.rateLimit.redis",
-];
+pub const NOT_YET: &[&str] =
+    &["middlewares.*.contentType", "middlewares.*.grpcWeb", "middlewares.*.plugin", "middlewares.*.rateLimit.redis"];
 
 #[cfg(test)]
 mod tests {

@@ -41,7 +41,7 @@ pub(super) struct Compiled {
 /// Compiles all of them, also those that nobody uses: their faults are told as well.
 pub(super) fn compile(config: &Config, previous: &RoutingTable) -> Compiled {
     let before = &previous.memo.middlewares;
-    if config.middlewares.is_same(&previous.config.middlewares) {
+    if config.middlewares.is_same(&previous.config.middlewares) && config.files == previous.config.files {
         return Compiled { all: Arc::clone(before), changed: HashSet::new() };
     }
     let mut compiler = Compiler {
@@ -242,12 +242,15 @@ impl<'c> Compiler<'c> {
     fn leaf(&mut self, name: &Name, declared: &Declared<Declaration>) -> Result<Arc<Middleware>, Fault> {
         let before = self.previous.config.middlewares.get(name);
         let is_same = before.is_some_and(|before| std::ptr::eq(before, declared) || before.value == declared.value);
+        let mut files = declared.value.files().into_iter();
+        let is_same = is_same && files.all(|path| self.config.files.is_same(&self.previous.config.files, path));
         let known = self.previous.middlewares.get(name).filter(|_| is_same);
         let compiled = match known {
             Some(compiled) => Arc::clone(compiled),
-            None => {
-                Arc::new(Middleware::compile(&declared.value).map_err(|text| Fault::new(Code::BadMiddleware, text))?)
-            }
+            None => Arc::new(
+                Middleware::compile(&declared.value, &self.config.files)
+                    .map_err(|text| Fault::new(Code::BadMiddleware, text))?,
+            ),
         };
         if compiled.for_router("", None).is_some() {
             self.all.stateful.insert(address(&compiled), name.clone());
