@@ -1,5 +1,7 @@
 //! Readiness of new servers: no request goes to a port that has not accepted a connection yet.
 
+mod checks;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::worker::Clock;
+
+pub use checks::run_checks;
 
 /// A server whose port was seen to accept.
 #[derive(Clone, Debug)]

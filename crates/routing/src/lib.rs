@@ -25,6 +25,14 @@ pub use state::{Phase, ServerState, ServiceState, StateRegistry};
 pub use sticky::{Moved, StickyCookie, Verdict};
 pub use table::{EntryPointTable, EntryPoints, Route, RouteTarget, RoutingTable, Server, Service};
 
+/// The host of an authority, an IPv6 address without its brackets.
+pub fn without_port(authority: &str) -> &str {
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    }
+}
+
 /// Milliseconds of a monotonic clock with an arbitrary start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(

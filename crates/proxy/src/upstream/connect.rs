@@ -60,7 +60,8 @@ async fn reach(address: &Address, limit: Duration) -> Result<TcpStream, ProxyErr
 /// Time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-async fn dial(address: &Address) -> io::Result<TcpStream> {
+/// Connects, without a limit of its own.
+pub(crate) async fn dial(address: &Address) -> io::Result<TcpStream> {
     let stream = match address {
         Address::Ip(address) => TcpStream::connect(*address).await?,
         Address::Dns(host, port) => {

@@ -398,18 +398,10 @@ fn server(
         host_value,
         base_path: found.base_path.clone(),
         weight: found.weight,
-        tls_name: tls.then(|| without_port(host).into()),
+        tls_name: tls.then(|| crate::without_port(host).into()),
         state,
         link,
     })
-}
-
-/// The host of an authority, an IPv6 address without its brackets.
-fn without_port(authority: &str) -> &str {
-    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-    }
 }
 
 /// Tuning that cannot be followed is ignored, and said.
