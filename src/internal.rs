@@ -12,6 +12,7 @@ use seaway_config::statics::StaticOptions;
 use seaway_provider::Handle;
 use seaway_proxy::{Clock, Internal, InternalRequest};
 use seaway_routing::Published;
+use seaway_telemetry::Unrouted;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::runtime::Handle as Runtime;
@@ -33,7 +34,15 @@ struct Shared {
     provider: Option<Handle>,
     metrics: Option<Told>,
     started: String,
-    clock: Clock,
+    seen: Seen,
+}
+
+/// What the API tells of the data plane besides the table.
+pub(crate) struct Seen {
+    /// The clock that both planes read.
+    pub(crate) clock: Clock,
+    /// Hosts that no router takes requests for.
+    pub(crate) unrouted: Arc<Unrouted>,
 }
 
 impl Own {
@@ -43,13 +52,13 @@ impl Own {
         options: &StaticOptions,
         provider: Option<Handle>,
         metrics: Option<Told>,
-        clock: Clock,
+        seen: Seen,
         runtime: Runtime,
     ) -> Self {
         let base_path = options.api.as_ref().map_or("/", |api| &api.base_path);
         let api = Api::new(base_path, terminating_status(options));
         let started = rfc3339(SystemTime::now());
-        let shared = Shared { published, life, api, options: options.clone(), provider, metrics, started, clock };
+        let shared = Shared { published, life, api, options: options.clone(), provider, metrics, started, seen };
         Self { shared: Arc::new(shared), runtime }
     }
 }
@@ -86,7 +95,8 @@ impl Shared {
             metrics: self.metrics.is_some(),
             access_log: self.options.access_log.is_some(),
             terminating: self.life.is_terminating(),
-            now: self.clock.now(),
+            now: self.seen.clock.now(),
+            unrouted: &self.seen.unrouted.hosts(),
             internal: &self.internal(),
             options: &self.options,
         };

@@ -12,14 +12,14 @@ use seaway_head::{Limits, Trust};
 use seaway_labels::statics;
 use seaway_provider::docker::BuildOptions;
 use seaway_provider::{Handle, Reconciler, ReconcilerOptions, UpdateSender, updates};
-use seaway_proxy::{Bound, Clock, EntryPoint, Proxy, ProxyOptions, bind, health};
+use seaway_proxy::{Bound, Clock, EntryPoint, Proxy, ProxyOptions, UnroutedOptions, bind, health};
 use seaway_routing::compile::{CompileOptions, EntryPointInfo};
 use seaway_routing::{Published, StateRegistry};
-use seaway_telemetry::Writer;
+use seaway_telemetry::{Unrouted, Writer};
 use tokio::runtime::Handle as Runtime;
 
 use crate::control::Life;
-use crate::internal::Own;
+use crate::internal::{Own, Seen};
 use crate::limits;
 use crate::metrics;
 
@@ -109,13 +109,14 @@ pub(crate) fn start(
     // 2 the data plane
     let open_files = limits::raise_open_files();
     let counted = told.as_ref().map(metrics::Told::metrics);
+    let unrouted = Arc::new(Unrouted::new(workers));
     let own = Own::new(
         Arc::clone(&published),
         Arc::clone(&life),
         options,
         discovers.then(|| provider.clone()),
         told,
-        clock,
+        Seen { clock, unrouted: Arc::clone(&unrouted) },
         runtime.clone(),
     );
     for bound in &bound {
@@ -136,6 +137,7 @@ pub(crate) fn start(
         hold_timeout: options.seaway.hold.timeout,
         hold_max: u32::try_from(options.seaway.hold.max).unwrap_or(u32::MAX),
         server_name: server_name(),
+        unrouted: UnroutedOptions { hosts: Some(unrouted), explains: options.seaway.explain404 },
     };
     let lanes = writer.iter().flat_map(|w| (0..workers).map(|_| w.lane())).collect();
     let proxy = Proxy::start(proxy_options, lanes, bound)

@@ -15,6 +15,7 @@ use http::{Method, Response, StatusCode};
 use seaway_config::secret;
 use seaway_config::statics::{EntryPointOptions, StaticOptions};
 use seaway_routing::{Millis, RoutingTable};
+use seaway_telemetry::UnroutedHost;
 
 use list::Query;
 use objects::Kind;
@@ -34,6 +35,8 @@ pub struct View<'a> {
     pub started: &'a str,
     /// The clock that the states of servers are written with.
     pub now: Millis,
+    /// Hosts that no router takes requests for, the newest first.
+    pub unrouted: &'a [UnroutedHost],
     /// Metrics are told to Prometheus.
     pub metrics: bool,
     /// An access log is written.
@@ -122,6 +125,7 @@ fn find(view: &View<'_>, path: &str, query: &Query) -> Option<Response<Vec<u8>>>
         ("entrypoints", None, ..) => list::reply(overview::entry_points(view), query, &[]),
         ("entrypoints", Some(name), None, _) => one("entry point", name, |name| overview::entry_point(view, name)),
         ("seaway", Some("diagnostics"), None, _) => reply::json(&overview::diagnostics(view.table.diagnostics.iter())),
+        ("seaway", Some("unrouted"), None, _) => reply::json(&overview::unrouted(view)),
         ("seaway", Some("explain"), None, _) => explain::answer(view, query),
         ("http", Some(kind), name, None) => {
             let kind = Kind::from_path(kind).filter(|_| name != Some(""))?;

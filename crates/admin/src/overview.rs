@@ -1,6 +1,9 @@
 //! Seaway as a whole: version, entry points, counters.
 
+use std::time::SystemTime;
+
 use seaway_config::diagnostic::Diagnostic;
+use seaway_telemetry::{UnroutedHost, calendar};
 use serde_json::{Value, json};
 
 use crate::objects::{Index, Kind, count};
@@ -60,6 +63,30 @@ pub(crate) fn entry_point(view: &View<'_>, name: &str) -> Option<Value> {
 /// Diagnostics with all that is known about them.
 pub(crate) fn diagnostics<'d>(found: impl IntoIterator<Item = &'d Diagnostic>) -> Value {
     found.into_iter().map(|diagnostic| json!(diagnostic)).collect()
+}
+
+/// `/api/seaway/unrouted`.
+pub(crate) fn unrouted(view: &View<'_>) -> Value {
+    let host = |host: &UnroutedHost| {
+        json!({
+            "host": host.host,
+            "entryPoint": host.entry_point,
+            "reason": host.reason,
+            "count": host.count,
+            "path": host.path,
+            "first": moment(host.first),
+            "last": moment(host.last),
+        })
+    };
+    view.unrouted.iter().map(host).collect()
+}
+
+/// RFC 3339, to the second.
+fn moment(at: SystemTime) -> String {
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (year, month, day) = calendar::civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 fn shown(entry_point: &EntryPoint<'_>) -> Value {

@@ -90,6 +90,7 @@ fn answer(table: &RoutingTable, target: &str) -> Response<Vec<u8>> {
         access_log: true,
         terminating: false,
         now: Millis(1000),
+        unrouted: &[],
         internal: &[],
         options: &OPTIONS,
     };
@@ -356,6 +357,7 @@ fn nothing_but_reading_is_allowed() {
         access_log: false,
         terminating: false,
         now: Millis(1000),
+        unrouted: &[],
         internal: &[],
         options: &OPTIONS,
     };
@@ -395,6 +397,7 @@ fn the_api_may_live_below_a_path() {
         access_log: false,
         terminating: true,
         now: Millis(1000),
+        unrouted: &[],
         internal: &[],
         options: &OPTIONS,
     };
@@ -419,6 +422,7 @@ fn answer_as(
         access_log: false,
         terminating: false,
         now: Millis(1000),
+        unrouted: &[],
         internal: &["api", "noop"],
         options,
     };
@@ -573,4 +577,39 @@ fn questions_that_are_none_are_refused() {
         assert_eq!(response.status(), 400, "{query}");
         assert!(text.contains(part), "{query}: {text}");
     }
+}
+
+#[test]
+fn hosts_that_nobody_takes_are_told() {
+    let at = |second| std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
+    let host = UnroutedHost {
+        host: "x.y".to_owned(),
+        entry_point: "web".to_owned(),
+        reason: "unknown_host",
+        count: 2,
+        path: "/".to_owned(),
+        first: at(951_782_399),
+        last: at(1_709_210_096),
+    };
+    let table = good();
+    let view = View {
+        table: &table,
+        entry_points: &[],
+        providers: &[],
+        version: "",
+        started: "",
+        now: Millis(1000),
+        unrouted: &[host],
+        internal: &[],
+        options: &OPTIONS,
+        metrics: false,
+        access_log: false,
+        terminating: false,
+    };
+    let response = Api::default().handle(&view, &Method::GET, "/api/seaway/unrouted", None);
+    assert_eq!(
+        serde_json::from_slice::<Value>(response.body()).unwrap(),
+        json!([{"host": "x.y", "entryPoint": "web", "reason": "unknown_host", "count": 2, "path": "/",
+                "first": "2000-02-28T23:59:59Z", "last": "2024-02-29T12:34:56Z"}])
+    );
 }

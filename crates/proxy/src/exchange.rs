@@ -1,12 +1,13 @@
 //! One exchange from its head to its response: judged, routed, passed through middlewares, answered.
 
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::{Method, Response, StatusCode, Uri, Version};
-use seaway_head::Judged;
-use seaway_routing::Route;
+use seaway_head::{Judged, RequestHead};
+use seaway_routing::{Route, explain};
 
 use crate::body::ClientBody;
 use crate::connection::Connection;
@@ -19,6 +20,7 @@ use crate::passage::{Answer, Content, Passage};
 use crate::record::{RoutePlace, Trail};
 use crate::response::{Flight, ResponseBody, bare, drop_framing, plain};
 use crate::tunnel::Tunnel;
+use crate::worker::Snapshot;
 
 /// What a client asks, as its connection read it.
 pub(crate) struct Asking {
@@ -73,8 +75,8 @@ async fn exchange(
     let snapshot = connection.worker.snapshot();
     let entry = snapshot.table.entry_points.get(&connection.entry_point.name);
     let Some((entry, route)) = entry.and_then(|entry| Some((entry, entry.find(&head)?))) else {
-        flight.trail.error = Some("no_route");
-        let answer = Answer::local(plain(StatusCode::NOT_FOUND, "404 page not found\n"));
+        flight.trail.keep_request(&connection.worker, &head.headers);
+        let answer = unrouted(&connection, &mut flight, &snapshot, &head);
         return Ok(finish(flight, answer, body.is_some()));
     };
     let place = place_of(&entry.routes, route);
@@ -92,6 +94,7 @@ async fn exchange(
 fn finish(mut flight: Flight, answer: Answer, close: bool) -> Reply<ResponseBody> {
     let Answer { status, reason, mut headers, content, changes, .. } = answer;
     flight.trail.status = Some(status);
+    flight.trail.keep_downstream(&flight.connection.worker, &headers);
     if close || flight.connection.worker.is_draining() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -117,6 +120,24 @@ fn finish(mut flight: Flight, answer: Answer, close: bool) -> Reply<ResponseBody
         }
     };
     Reply { status, reason, headers, body }
+}
+
+/// 404, as Traefik says it; with the reason where clients are told.
+fn unrouted(connection: &Connection, flight: &mut Flight, snapshot: &Snapshot, head: &RequestHead) -> Answer {
+    let name = &*connection.entry_point.name;
+    let reason = explain::unrouted_reason(snapshot.table.entry_points.get(name).map(|entry| &**entry), head);
+    flight.trail.error = Some("no_route");
+    flight.trail.unrouted = Some(reason);
+    let options = &connection.worker.options.unrouted;
+    if let Some(hosts) = &options.hosts {
+        hosts.note(connection.worker.id, name, &head.host, head.target.path(), reason, SystemTime::now());
+    }
+    let mut response = plain(StatusCode::NOT_FOUND, "404 page not found\n");
+    if options.explains {
+        let why = explain::unrouted_text(&snapshot.table, name, head);
+        *response.body_mut() = Bytes::from(format!("404 page not found\n\n{why}"));
+    }
+    Answer::local(response)
 }
 
 fn refused(status: StatusCode) -> Response<Bytes> {

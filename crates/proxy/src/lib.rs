@@ -33,4 +33,4 @@ pub use internal::{Internal, InternalRequest};
 pub use listener::{Bound, ClientTimes, EntryPoint, bind};
 pub use metrics::Live;
 pub use upstream::tls::Connectors;
-pub use worker::{Clock, Proxy, ProxyOptions};
+pub use worker::{Clock, Proxy, ProxyOptions, UnroutedOptions};

@@ -143,6 +143,7 @@ pub(crate) fn count(trail: &Trail, connection: &Connection, duration: &impl Dere
         held: trail.held,
         lost: trail.lost,
         own_answer: trail.error().filter(|_| ours),
+        unrouted: trail.unrouted,
         broken: trail.error().filter(|_| !ours),
     };
     metrics.count(open.entry_point(), router.map(|it| &**it), service.map(|it| &**it), &exchange);

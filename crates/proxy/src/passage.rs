@@ -117,6 +117,7 @@ impl<'a> Passage<'a> {
                 };
             }
             if let Flow::Answer(answer) = flow {
+                self.flight.trail.keep_request(&self.connection.worker, &head.headers);
                 return Ok(self.given(*answer));
             }
             self.flight.ledger.pass(*at, middleware);
@@ -161,6 +162,7 @@ impl<'a> Passage<'a> {
     /// The service, whatever it is.
     async fn serve(&mut self, mut head: RequestHead) -> Result<Answer, ClientLeft> {
         let worker = &self.connection.worker;
+        self.flight.trail.keep_request(worker, &head.headers);
         match &self.route.target {
             RouteTarget::Quarantined(code) => {
                 self.flight.trail.error = Some("quarantined");
@@ -385,6 +387,7 @@ impl Answer {
         flight.trail.origin_status = Some(status);
         hop::strip_response(&mut headers);
         add_cookie(&mut headers, set_cookie);
+        flight.trail.keep_origin(&flight.connection.worker, &headers);
         let (content, from) = match upgrade {
             Some(token) => (Content::Tunnel(Box::new((lease, token))), CameFrom::Upgrade),
             None => {

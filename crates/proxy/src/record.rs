@@ -11,14 +11,14 @@ use http::{Method, StatusCode, Uri, Version};
 use seaway_middleware::Middleware;
 use seaway_middleware::protocol::{Asked, Length};
 use seaway_routing::sticky::Verdict;
-use seaway_routing::{Server, ServerState, Service};
-use seaway_telemetry::Record;
+use seaway_routing::{RouteTarget, Server, ServerState, Service};
 use seaway_telemetry::metrics::Protocol;
+use seaway_telemetry::{KeptHeaders, Record};
 
 use crate::connection::Connection;
 use crate::error::ProxyError;
 use crate::metrics::{self, Pinned};
-use crate::worker::Snapshot;
+use crate::worker::{Snapshot, Worker};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -111,6 +111,10 @@ pub(crate) struct Trail {
     pub(crate) protocol: Protocol,
     /// Who the client turned out to be.
     user: Option<Box<str>>,
+    /// The headers that the log keeps, where it keeps any.
+    kept: Option<Box<KeptHeaders>>,
+    /// Why no router took it.
+    pub(crate) unrouted: Option<&'static str>,
     /// It was handed to its service, whether there was a server for it or not.
     pub(crate) forwarded: bool,
     /// Written to the log at all.
@@ -145,6 +149,8 @@ impl Trail {
             sent: None,
             protocol: Protocol::Http,
             user: None,
+            kept: None,
+            unrouted: None,
             forwarded: false,
             logged: true,
             counted: true,
@@ -186,6 +192,30 @@ impl Trail {
     pub(crate) fn for_hooks(&mut self, body: Length, upgrade: bool) -> (Asked<'_>, &mut Option<Box<str>>) {
         let Self { method, target, host, user, .. } = self;
         (Asked { method, target: target.as_ref(), host: host.as_ref(), body, upgrade }, user)
+    }
+
+    /// The request's headers, for the log.
+    #[inline]
+    pub(crate) fn keep_request(&mut self, worker: &Worker, headers: &HeaderMap) {
+        if let Some(fields) = &worker.kept_fields {
+            self.kept.get_or_insert_default().request(fields, headers);
+        }
+    }
+
+    /// Those of the server's response.
+    #[inline]
+    pub(crate) fn keep_origin(&mut self, worker: &Worker, headers: &HeaderMap) {
+        if let Some(fields) = &worker.kept_fields {
+            self.kept.get_or_insert_default().origin(fields, headers);
+        }
+    }
+
+    /// Those that the client is sent.
+    #[inline]
+    pub(crate) fn keep_downstream(&mut self, worker: &Worker, headers: &HeaderMap) {
+        if let Some(fields) = &worker.kept_fields {
+            self.kept.get_or_insert_default().downstream(fields, headers);
+        }
     }
 
     /// When its head had been read.
@@ -236,7 +266,7 @@ impl Trail {
                 client_port: *client_port,
                 forwarded_for: text(self.forwarded_for.as_ref()),
                 user: self.user.as_deref(),
-                headers: None,
+                headers: self.kept.as_deref(),
                 router: names.router,
                 service: names.service,
                 server_name: names.server,
@@ -264,6 +294,14 @@ impl Trail {
         });
     }
 
+    /// The service that it was handed to, where that had no server for it.
+    fn asked_service(&self, entry_point: &str) -> Option<&str> {
+        let RoutePlace { snapshot, route } = self.route.as_ref().filter(|_| self.forwarded)?;
+        let route = snapshot.table.entry_points.get(entry_point)?.routes.get(*route)?;
+        let RouteTarget::Service(place) = route.target else { return None };
+        snapshot.table.services.get(place).map(|service| &*service.label)
+    }
+
     fn names(&self, entry_point: &str) -> Names<'_> {
         if let Some(names) = &self.names {
             return Names {
@@ -276,7 +314,7 @@ impl Trail {
         }
         let router = self.route.as_ref().and_then(|r| r.snapshot.route_name(entry_point, r.route));
         match self.server.as_ref().and_then(ServerPlace::find) {
-            None => Names { router, ..Names::default() },
+            None => Names { router, service: self.asked_service(entry_point), ..Names::default() },
             Some((service, server)) => Names {
                 router,
                 service: Some(&service.label),

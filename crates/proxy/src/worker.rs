@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
 use seaway_routing::{Millis, Published, RoutingTable};
-use seaway_telemetry::Lane;
+use seaway_telemetry::{Fields, Lane, Unrouted};
 use seaway_telemetry::metrics::{Metrics, WorkerMetrics};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
@@ -101,6 +101,17 @@ pub struct ProxyOptions {
     pub max_connections: usize,
     /// This machine's name, for `X-Forwarded-Server`.
     pub server_name: HeaderValue,
+    /// What becomes of requests that no router takes.
+    pub unrouted: UnroutedOptions,
+}
+
+/// What becomes of requests that no router takes, besides 404.
+#[derive(Clone, Debug, Default)]
+pub struct UnroutedOptions {
+    /// Where their hosts are remembered.
+    pub hosts: Option<Arc<Unrouted>>,
+    /// The client is told why.
+    pub explains: bool,
 }
 
 /// One worker's view of one table: cloned for each request without touching a count that another core touches.
@@ -139,6 +150,8 @@ pub(crate) struct Worker {
     pub(crate) server_name: HeaderValue,
     /// What this worker counts with, where anything is counted.
     pub(crate) metrics: Option<WorkerMetrics>,
+    /// What of headers goes to the log, if anything does.
+    pub(crate) kept_fields: Option<Fields>,
     lane: RefCell<Option<Lane>>,
     /// There are lines in the lane.
     flush_wanted: Cell<bool>,
@@ -173,6 +186,7 @@ impl Worker {
                 .unwrap_or_else(|_| HeaderValue::from_static("")),
             hold: HoldLimits { timeout: options.hold_timeout, max: options.hold_max },
             metrics,
+            kept_fields: lane.as_ref().map(Lane::fields).filter(|fields| fields.keeps_headers()).cloned(),
             lane: RefCell::new(lane),
             flush_wanted: Cell::new(false),
             wanted: RefCell::default(),

@@ -153,6 +153,33 @@ pub fn explain(table: &RoutingTable, entry_point: &str, head: &RequestHead, now:
     told
 }
 
+/// Why no router of an entry point takes a request: a word, as metrics have it.
+pub fn unrouted_reason(entry: Option<&EntryPointTable>, head: &RequestHead) -> &'static str {
+    match entry {
+        None => "no_routers",
+        Some(entry) if entry.routes.is_empty() => "no_routers",
+        Some(entry) if entry.names_host(&head.host) => "no_rule",
+        Some(_) => "unknown_host",
+    }
+}
+
+/// The same in sentences, for the client. Costs no more than the routers that were tried.
+pub fn unrouted_text(table: &RoutingTable, entry_point: &str, head: &RequestHead) -> String {
+    let entry = table.entry_points.get(entry_point);
+    let host = head.host.escape_debug();
+    let mut text = match unrouted_reason(entry.map(|entry| &**entry), head) {
+        "no_routers" => format!("entry point {entry_point} has no router\n"),
+        "unknown_host" => format!("no router of entry point {entry_point} names the host {host}\n"),
+        _ => format!("routers of entry point {entry_point} name the host {host}, and none takes this request\n"),
+    };
+    if let Some(entry) = entry {
+        for miss in near::cheap(table, entry_point, entry, head) {
+            text.push_str(&format!("{}: {}\n", miss.name, miss.text));
+        }
+    }
+    text
+}
+
 /// What comes behind the router.
 fn follow(table: &RoutingTable, route: &Route, head: &RequestHead, now: Millis, told: &mut Explanation) {
     if let RouteTarget::Quarantined(code) = &route.target {

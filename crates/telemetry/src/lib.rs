@@ -20,6 +20,7 @@ mod lane;
 pub mod metrics;
 mod record;
 mod text;
+mod unrouted;
 mod writer;
 
 pub use fields::{Fields, KeptHeaders};
@@ -27,4 +28,5 @@ pub use filter::Filters;
 pub use format::Format;
 pub use lane::Lane;
 pub use record::Record;
+pub use unrouted::{Unrouted, UnroutedHost};
 pub use writer::{Counts, Sink, Writer};

@@ -11,11 +11,13 @@ use http::{HeaderValue, Response};
 use seaway_config::model::{self, Address, Condition, Config, Identity, LoadBalancer, ServiceOptions, Sticky};
 use seaway_config::{Declared, Name, Origin};
 use seaway_head::{Limits, Trust};
-use seaway_proxy::{ClientTimes, Clock, EntryPoint, Internal, InternalRequest, Proxy, ProxyOptions, bind, health};
+use seaway_proxy::{
+    ClientTimes, Clock, EntryPoint, Internal, InternalRequest, Proxy, ProxyOptions, UnroutedOptions, bind, health,
+};
 use seaway_routing::state::Notice;
 use seaway_routing::{CompileOptions, EntryPointInfo, Published, ServerState, StateRegistry, compile};
 use seaway_telemetry::metrics::{Facts, Metrics, MetricsOptions};
-use seaway_telemetry::{Filters, Format, Sink, Writer};
+use seaway_telemetry::{Fields, Filters, Format, Sink, Writer};
 use seaway_testkit::raw::{self, RawClient};
 use seaway_testkit::upstream::Upstream;
 use tokio::task::JoinHandle;
@@ -31,6 +33,9 @@ pub(crate) struct Setup {
     pub(crate) times: ClientTimes,
     pub(crate) hold: Duration,
     pub(crate) hold_max: u32,
+    pub(crate) unrouted: UnroutedOptions,
+    /// Which fields and headers the access log has.
+    pub(crate) fields: Fields,
     pub(crate) dial_timeout: Duration,
     pub(crate) response_header_timeout: Duration,
     pub(crate) max_idle_per_server: usize,
@@ -65,6 +70,8 @@ impl Setup {
             times: ClientTimes { linger: Duration::from_millis(50), ..ClientTimes::default() },
             hold: Duration::ZERO,
             hold_max: 100,
+            unrouted: UnroutedOptions::default(),
+            fields: Fields::default(),
             dial_timeout: Duration::from_secs(1),
             response_header_timeout: Duration::ZERO,
             max_idle_per_server: 200,
@@ -104,6 +111,7 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("access.log");
         let writer = Writer::start(Sink::File(log.clone()), Format::Json, Filters::default()).unwrap();
+        let writer = writer.with_fields(self.fields);
         let clock = Clock::default();
         let published = Arc::new(Published::default());
         let bound = bind(vec![self.entry], self.workers).unwrap();
@@ -151,6 +159,7 @@ impl Setup {
             hold_timeout: self.hold,
             hold_max: self.hold_max,
             server_name: HeaderValue::from_static("edge"),
+            unrouted: self.unrouted,
         };
         world.proxy = Some(Proxy::start(options, lanes, bound).unwrap());
         world.writer = Some(writer);

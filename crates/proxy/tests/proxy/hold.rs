@@ -170,7 +170,7 @@ async fn only_so_many_wait() {
     waiting.push(sent(&world, get("/")).await);
     until("two wait", || held(&world) == 2).await;
     world.notify(1, Notice::Started);
-    world.state(1).clear(u8::MAX);
+    world.state(1).clear(u16::MAX);
     world.published.wake();
     for client in &mut waiting {
         assert_eq!(client.response().await.unwrap().status, 200);

@@ -24,4 +24,5 @@ mod rest;
 mod retry;
 mod spread;
 mod sticky;
+mod told;
 mod upgrade;

@@ -28,6 +28,7 @@ async fn the_request_is_rewritten_on_its_way_in_and_the_response_on_its_way_out(
                 ("X-Forwarded-For", ""),
             ]),
             custom_response_headers: pairs(&[("X-Out", "2"), ("X-Upstream", "")]),
+            ..Headers::default()
         }),
     );
     let world = setup.start().await;

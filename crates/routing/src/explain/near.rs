@@ -65,6 +65,21 @@ pub(super) fn find(
     found
 }
 
+/// Those that are found without looking at any router but those that were tried.
+pub(super) fn cheap(
+    table: &RoutingTable,
+    entry_point: &str,
+    entry: &EntryPointTable,
+    head: &RequestHead,
+) -> Vec<NearMiss> {
+    let subject = Subject::new(head);
+    let tried = entry.candidates(&head.host).into_iter().take(MOST).filter_map(|place| entry.routes.get(place));
+    let mut found: Vec<NearMiss> = tried.filter_map(|route| one_part(route, &route.matcher.trace(&subject))).collect();
+    found.extend(elsewhere(table, entry_point, head));
+    found.truncate(MOST);
+    found
+}
+
 fn one_part(route: &Route, trace: &Trace) -> Option<NearMiss> {
     let part = trace.only_failure()?;
     let hint = hint(part).map(|hint| format!(" ({hint})")).unwrap_or_default();

@@ -26,6 +26,8 @@ pub(super) enum Slot {
     Connections,
     /// Answers of Seaway's own, for this reason.
     OwnAnswer(&'static str),
+    /// Requests that no router took, for this reason.
+    Unrouted(&'static str),
     /// Responses that did not reach their end, for this reason.
     Broken(&'static str),
 }

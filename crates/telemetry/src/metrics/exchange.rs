@@ -29,6 +29,8 @@ pub struct Exchange {
     pub lost: bool,
     /// Seaway answered in a server's place, for this reason.
     pub own_answer: Option<&'static str>,
+    /// No router took it, for this reason.
+    pub unrouted: Option<&'static str>,
     /// The response did not reach its end, for this reason.
     pub broken: Option<&'static str>,
 }

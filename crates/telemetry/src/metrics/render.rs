@@ -56,7 +56,7 @@ impl<'c> Sums<'c> {
                     );
                 }
                 Slot::Tally => add(sums.services.entry(&identity.name).or_default(), cells, tally::COUNT),
-                Slot::OwnAnswer(_) | Slot::Broken(_) => {
+                Slot::OwnAnswer(_) | Slot::Unrouted(_) | Slot::Broken(_) => {
                     *sums.reasons.entry((slot, &identity.name)).or_default() += cells.get(0);
                 }
                 Slot::Connections => {
@@ -255,6 +255,10 @@ impl Page {
                 Slot::OwnAnswer(reason) => Some(reason),
                 _ => None,
             }
+        });
+        self.reasons(sums, "seaway_unrouted_requests_total", "Requests that no router took.", |slot| match slot {
+            Slot::Unrouted(reason) => Some(reason),
+            _ => None,
         });
         self.reasons(
             sums,

@@ -85,6 +85,9 @@ impl WorkerMetrics {
         if let Some(reason) = exchange.own_answer {
             entry.reason(Slot::OwnAnswer(reason), |slot| self.cells(entry, slot));
         }
+        if let Some(reason) = exchange.unrouted {
+            entry.reason(Slot::Unrouted(reason), |slot| self.cells(entry, slot));
+        }
         if let Some(reason) = exchange.broken {
             entry.reason(Slot::Broken(reason), |slot| self.cells(entry, slot));
         }
@@ -132,7 +135,7 @@ impl WorkerMetrics {
             Slot::Exchanges(_) => place::BUCKETS + self.metrics.bounds.len() + 1,
             Slot::Tally => tally::COUNT,
             Slot::Connections => 2,
-            Slot::OwnAnswer(_) | Slot::Broken(_) => 1,
+            Slot::OwnAnswer(_) | Slot::Unrouted(_) | Slot::Broken(_) => 1,
         };
         self.told(Cells::new(&subject.label, slot, count))
     }
