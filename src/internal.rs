@@ -31,7 +31,9 @@ struct Shared {
     life: Arc<Life>,
     api: Api,
     options: StaticOptions,
-    provider: Option<Handle>,
+    provider: Handle,
+    /// There is a provider of containers.
+    discovers: bool,
     metrics: Option<Told>,
     started: String,
     seen: Seen,
@@ -50,7 +52,7 @@ impl Own {
         published: Arc<Published>,
         life: Arc<Life>,
         options: &StaticOptions,
-        provider: Option<Handle>,
+        provider: (Handle, bool),
         metrics: Option<Told>,
         seen: Seen,
         runtime: Runtime,
@@ -58,7 +60,9 @@ impl Own {
         let base_path = options.api.as_ref().map_or("/", |api| &api.base_path);
         let api = Api::new(base_path, terminating_status(options));
         let started = rfc3339(SystemTime::now());
-        let shared = Shared { published, life, api, options: options.clone(), provider, metrics, started, seen };
+        let (provider, discovers) = provider;
+        let options = options.clone();
+        let shared = Shared { published, life, api, options, provider, discovers, metrics, started, seen };
         Self { shared: Arc::new(shared), runtime }
     }
 }
@@ -81,15 +85,15 @@ impl Shared {
             return metrics::answer(self.metrics.as_ref(), &request.method);
         }
         let table = self.published.current();
-        let stale = self.provider.as_ref().and_then(|p| p.status().stale).map(|s| rfc3339(s.since));
-        let docker = Provider { name: "Docker", stale_since: stale.as_deref() };
-        let providers = if self.provider.is_some() { &[docker][..] } else { &[] };
+        let stale = self.providers();
+        let providers: Vec<_> =
+            stale.iter().map(|(name, since)| Provider { name, stale_since: since.as_deref() }).collect();
         let entry_points: Vec<_> =
             self.options.entry_points.iter().map(|(name, options)| EntryPoint { name, options }).collect();
         let view = View {
             table: &table,
             entry_points: &entry_points,
-            providers,
+            providers: &providers,
             version: env!("CARGO_PKG_VERSION"),
             started: &self.started,
             metrics: self.metrics.is_some(),
@@ -105,6 +109,21 @@ impl Shared {
 }
 
 impl Shared {
+    /// The providers, and since when what they say may be out of date.
+    fn providers(&self) -> Vec<(&'static str, Option<String>)> {
+        let status = self.provider.status();
+        let source = |name: &str| status.sources.iter().find(|source| *source.provider == *name);
+        let of = |name| source(name).and_then(|source| source.stale.as_ref());
+        let options = &self.options.providers;
+        let all = [
+            ("Docker", self.discovers, status.stale.as_ref()),
+            ("File", options.file.is_some(), of(seaway_provider::file::NAME)),
+            ("HTTP", options.http.is_some(), of(seaway_provider::http::NAME)),
+        ];
+        let there = all.into_iter().filter(|(_, is_there, _)| *is_there);
+        there.map(|(name, _, stale)| (name, stale.map(|stale| rfc3339(stale.since)))).collect()
+    }
+
     /// The services of Seaway's own that there are.
     fn internal(&self) -> Vec<&'static str> {
         let options = &self.options;

@@ -11,6 +11,7 @@ mod metrics;
 mod planes;
 mod privileges;
 mod run;
+mod sources;
 
 use std::process::ExitCode;
 

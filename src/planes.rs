@@ -72,7 +72,8 @@ pub(crate) fn listen(options: &StaticOptions) -> Result<Listening, Failure> {
     Ok(Listening { workers, bound })
 }
 
-/// Starts both planes; `runtime` is the control plane's. `discovers` tells whether a provider will send updates.
+/// Starts both planes; `runtime` is the control plane's. `discovers` tells whether a provider of containers will send
+/// updates.
 pub(crate) fn start(
     options: &StaticOptions,
     build: BuildOptions,
@@ -87,8 +88,17 @@ pub(crate) fn start(
     let life = Arc::new(Life::default());
 
     // 1 the control plane
+    let mut reconciling = ReconcilerOptions::new(build, compile_options(options), internal_routers(options));
+    if !discovers {
+        reconciling.providers.clear();
+    }
+    let sources = [
+        (seaway_provider::file::NAME, options.providers.file.is_some()),
+        (seaway_provider::http::NAME, options.providers.http.is_some()),
+    ];
+    reconciling.providers.extend(sources.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| (*name).into()));
     let reconciler = Reconciler::new(
-        ReconcilerOptions::new(build, compile_options(options), internal_routers(options)),
+        reconciling,
         Arc::new(StateRegistry::new(workers)),
         Arc::clone(&published),
         seaway_provider::Clock::new(move || clock.now()),
@@ -114,7 +124,7 @@ pub(crate) fn start(
         Arc::clone(&published),
         Arc::clone(&life),
         options,
-        discovers.then(|| provider.clone()),
+        (provider.clone(), discovers),
         told,
         Seen { clock, unrouted: Arc::clone(&unrouted) },
         runtime.clone(),

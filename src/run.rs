@@ -20,6 +20,7 @@ use crate::control::{Control, Life};
 use crate::logging;
 use crate::planes::{self, Failure, Planes};
 use crate::privileges::{self, Dropped};
+use crate::sources::{Reload, Sources};
 
 /// Runs until a stop signal. Mistakes in options end with exit code 2, failures of the machine with 1.
 pub(crate) fn run(parsed: Parsed) -> ExitCode {
@@ -49,6 +50,7 @@ fn start(options: &StaticOptions, notes: &[String], warnings: &[Diagnostic]) -> 
     }
     // 1 what can be wrong with options is found, and what needs root is done; then there is no root any more
     let docker = docker_parts(options)?;
+    let sources = Sources::new(options)?;
     let writer = access_log(options)?;
     let listening = planes::listen(options)?;
     let control_path = PathBuf::from(&options.seaway.control_socket);
@@ -80,19 +82,19 @@ fn start(options: &StaticOptions, notes: &[String], warnings: &[Diagnostic]) -> 
     }
 
     // 3 discovery
-    match docker {
-        Some(docker) => {
-            follow(&runtime, docker, updates);
-            runtime.spawn(ready(provider, Arc::clone(&life), root_for_now.then_some(leaving_root)));
-        }
-        None => {
-            tracing::info!(target: "seaway", "no provider is configured: only what is Seaway's own is served");
-            life.set_ready();
-        }
+    if docker.is_none() && sources.is_empty() {
+        tracing::info!(target: "seaway", "no provider is configured: only what is Seaway's own is served");
+        life.set_ready();
+    } else {
+        runtime.spawn(ready(provider, Arc::clone(&life), root_for_now.then_some(leaving_root)));
+    }
+    let reload = sources.follow(&runtime, &updates);
+    if let Some(docker) = docker {
+        follow(&runtime, docker, updates);
     }
 
     // 4 until somebody says stop
-    let code = runtime.block_on(serve(&proxy, &life, writer.as_ref()));
+    let code = runtime.block_on(serve(&proxy, &life, writer.as_ref(), &reload));
     let cut = proxy.join();
     if cut > 0 {
         tracing::warn!(target: "seaway", "connections that had to be cut: {cut}");
@@ -188,7 +190,7 @@ fn logs(options: &StaticOptions) -> Vec<PathBuf> {
 }
 
 /// Waits for signals. The first stop signal begins an orderly end, the second ends at once.
-async fn serve(proxy: &Proxy, life: &Life, writer: Option<&Writer>) -> ExitCode {
+async fn serve(proxy: &Proxy, life: &Life, writer: Option<&Writer>, reload: &Reload) -> ExitCode {
     let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -213,7 +215,9 @@ async fn serve(proxy: &Proxy, life: &Life, writer: Option<&Writer>) -> ExitCode 
                 }
             }
             // Either would end a process that does not listen for it.
-            _ = hangup.recv() => tracing::info!(target: "seaway", "SIGHUP: options are read at the start only"),
+            _ = hangup.recv() => if !reload.ask() {
+                tracing::info!(target: "seaway", "SIGHUP: options are read at the start only");
+            },
             _ = unused.recv() => tracing::info!(target: "seaway", "SIGUSR2 means nothing here"),
         }
     }
