@@ -7,6 +7,7 @@
 mod flapping;
 mod late;
 mod layers;
+mod named_files;
 mod status;
 mod view;
 
@@ -34,6 +35,7 @@ use flapping::Flapping;
 use late::Late;
 use layers::Layers;
 pub(crate) use layers::without_line;
+use named_files::NamedFiles;
 pub use status::{Handle, Source, Stale, Status};
 use view::View;
 
@@ -121,6 +123,7 @@ pub struct Reconciler {
     early: HashMap<String, Instant>,
     flapping: Flapping,
     late: Late,
+    named_files: NamedFiles,
     /// Containers, by id, whose own definitions are not in force yet.
     ahead: BTreeSet<String>,
     /// Servers that are kept back.
@@ -179,6 +182,7 @@ impl Reconciler {
             early: HashMap::new(),
             flapping: Flapping::default(),
             late: Late::default(),
+            named_files: NamedFiles::default(),
             ahead: BTreeSet::new(),
             held_back: Vec::new(),
             settles: None,
@@ -372,7 +376,7 @@ impl Reconciler {
         let readings = [self.tombstones.next_end(), self.late.next(), self.story.next_line(), self.settles];
         let clocked = readings.into_iter().flatten().map(on_clock);
         let apply = self.due.apply.map(|at| self.layers.not_before(at));
-        let timed = [apply, self.due.tell, self.due.free].into_iter().flatten();
+        let timed = [apply, self.due.tell, self.due.free, self.named_files.next()].into_iter().flatten();
         timed.chain(clocked).chain(self.overdue.values().copied()).min()
     }
 
@@ -386,6 +390,9 @@ impl Reconciler {
         }
         if self.settles.is_some_and(|at| at <= reading) {
             self.let_go(reading);
+        }
+        if self.named_files.look(now) {
+            self.change();
         }
         if self.due.apply.is_some_and(|at| self.layers.not_before(at) <= now) {
             self.apply();
@@ -418,7 +425,9 @@ impl Reconciler {
         let previous = self.published.current();
         self.compile.own_container =
             self.own.as_deref().and_then(|id| self.view.get(id)).map(|c| c.name.as_str().into());
-        let config = Arc::new(self.merger.config().clone());
+        let mut config = self.merger.config().clone();
+        config.files = self.named_files.of(&config, started);
+        let config = Arc::new(config);
         let mut table = compile(config, &self.registry, Some(&previous), &self.compile, now);
         drop(previous);
         let known = self.early.keys().filter(|id| self.view.get(id).is_some_and(|c| c.running));
