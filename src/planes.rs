@@ -208,6 +208,8 @@ fn compile_options(options: &StaticOptions) -> CompileOptions {
         .map(|(name, e)| EntryPointInfo {
             name: name.as_str().into(),
             default: if chosen { e.as_default } else { name != "traefik" },
+            unlogged: !e.observability.access_logs,
+            uncounted: !e.observability.metrics,
         })
         .collect();
     CompileOptions { entry_points, allow_internal: options.seaway.labels.allow_internal, own_container: None }

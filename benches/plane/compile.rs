@@ -18,7 +18,7 @@ const ROUNDS: usize = 20;
 pub(crate) fn measure(routers: usize, report: &mut Report) {
     println!("\n2. Compiling {routers} routers, processor time");
     let options = CompileOptions {
-        entry_points: vec![EntryPointInfo { name: "http".into(), default: true }],
+        entry_points: vec![EntryPointInfo { name: "http".into(), default: true, ..EntryPointInfo::default() }],
         ..CompileOptions::default()
     };
     let before = own_memory();

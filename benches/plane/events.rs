@@ -98,7 +98,7 @@ async fn run(shape: Shape, size: usize, events: usize) -> Vec<u64> {
 fn start() -> (Arc<Published>, UpdateSender) {
     let build = BuildOptions::new("docker", &DockerOptions::default()).expect("options");
     let compile = CompileOptions {
-        entry_points: vec![EntryPointInfo { name: "http".into(), default: true }],
+        entry_points: vec![EntryPointInfo { name: "http".into(), default: true, ..EntryPointInfo::default() }],
         ..CompileOptions::default()
     };
     let published = Arc::new(Published::default());

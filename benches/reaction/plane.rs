@@ -38,7 +38,7 @@ impl Plane {
         let build = BuildOptions::new("docker", &options).expect("options");
         let engine = engine::Engine::from_options(&options, None).expect("an endpoint");
         let compile = CompileOptions {
-            entry_points: vec![EntryPointInfo { name: "http".into(), default: true }],
+            entry_points: vec![EntryPointInfo { name: "http".into(), default: true, ..EntryPointInfo::default() }],
             ..CompileOptions::default()
         };
         let runtime = Builder::new_multi_thread()

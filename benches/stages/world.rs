@@ -180,8 +180,8 @@ pub(crate) fn table(config: Config) -> RoutingTable {
 pub(crate) fn compile(config: &Arc<Config>) -> RoutingTable {
     let options = CompileOptions {
         entry_points: vec![
-            EntryPointInfo { name: ENTRY_POINT.into(), default: true },
-            EntryPointInfo { name: OTHER.into(), default: false },
+            EntryPointInfo { name: ENTRY_POINT.into(), default: true, ..EntryPointInfo::default() },
+            EntryPointInfo { name: OTHER.into(), default: false, ..EntryPointInfo::default() },
         ],
         ..CompileOptions::default()
     };

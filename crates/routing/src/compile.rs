@@ -44,6 +44,10 @@ pub struct EntryPointInfo {
     pub name: Box<str>,
     /// Routers that name no entry point listen here.
     pub default: bool,
+    /// Of routers that say nothing of it themselves, no access log is written here.
+    pub unlogged: bool,
+    /// Nor are their requests counted.
+    pub uncounted: bool,
 }
 
 /// What became of each object of a table's configuration, for the table after it.

@@ -1,5 +1,7 @@
 //! Services that stand before others, and the way of a request through them to the one that has servers.
 
+mod foresee;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,6 +12,7 @@ use crate::balancer::strategy::{Key, highest};
 use crate::balancer::{Asked, Turns};
 use crate::sticky::LevelCookie;
 use crate::{RoutingTable, Service};
+pub use foresee::Turn;
 
 /// Services may stand before one another so many times.
 pub const MAX_DEPTH: usize = 16;

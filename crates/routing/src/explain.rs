@@ -18,7 +18,7 @@ use crate::table::{EntryPointTable, Route, RouteTarget, RoutingTable};
 
 pub use ask::{Question, head};
 pub use near::{NearMiss, Nearness};
-pub use server::{Choice, ServerSeen, ServiceSeen};
+pub use server::{Choice, ServerSeen, ServiceSeen, Turned};
 pub use step::{Changed, Step};
 
 /// Most routers that are listed.
@@ -196,7 +196,7 @@ fn follow(table: &RoutingTable, route: &Route, head: &RequestHead, now: Millis, 
     let (steps, answered) = step::walk(table, route, &mut head);
     told.middlewares = steps;
     if let RouteTarget::Service(place) = &route.target {
-        told.service = table.services.get(*place).map(|service| server::see(service, &head, now));
+        told.service = server::see(table, *place, &head, now);
     }
     told.outcome = match (answered, &route.target) {
         (Some(outcome), _) => outcome,

@@ -104,7 +104,7 @@ pub(crate) struct World {
 
 impl Default for World {
     fn default() -> Self {
-        let entry = |name: &str, default| EntryPointInfo { name: name.into(), default };
+        let entry = |name: &str, default| EntryPointInfo { name: name.into(), default, ..EntryPointInfo::default() };
         Self {
             registry: StateRegistry::new(2),
             options: CompileOptions {

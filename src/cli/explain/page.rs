@@ -100,6 +100,10 @@ impl Page {
         let cookie = text(service, "/cookie");
         let cookie = if cookie.is_empty() { String::new() } else { format!(", cookie {cookie}") };
         self.heading(&format!("service {} ({}{cookie})", text(service, "/name"), text(service, "/strategy")));
+        for turn in list(service, "/way") {
+            let (from, kind, to) = (text(turn, "/service"), text(turn, "/type"), text(turn, "/to"));
+            self.line("  ", &format!("{from} ({kind}) → {to}: {}", text(turn, "/why")));
+        }
         let chosen = (text(service, "/choice/server"), text(service, "/choice/url"));
         for server in list(service, "/servers") {
             let named = (text(server, "/name"), text(server, "/url"));
@@ -141,6 +145,7 @@ mod tests {
             ],
             "middlewares": [{"name": "v1@docker", "type": "addprefix", "effect": "path /x → /v1/x"}],
             "service": {"name": "web@docker", "strategy": "wrr", "cookie": "c",
+                "way": [{"service": "both@file", "type": "weighted", "to": "web@docker", "why": "it is next in turn"}],
                 "servers": [{"name": "web-1", "url": "http://1:80", "state": "ready", "weight": 1, "inFlight": 2}],
                 "choice": {"server": "web-1", "url": "http://1:80", "why": "it is the only one that is ready"}},
             "outcome": {"text": "web-1 at http://1:80 answers"}, "log": "- GET a.b/x → web-1",
@@ -159,6 +164,7 @@ middlewares
   1 v1@docker (addprefix): path /x → /v1/x
 
 service web@docker (wrr, cookie c)
+  both@file (weighted) → web@docker: it is next in turn
 → web-1  http://1:80  ready  weight 1, 2 in flight
   web-1: it is the only one that is ready
 

@@ -20,6 +20,9 @@ pub(super) fn bare(index: &Index<'_>, name: &Name, declared: &Declared<Service>)
             own.name().clone_into(&mut cookie.name);
         }
     }
+    if let Some(cookie) = options.weighted.as_mut().and_then(|it| it.sticky.as_mut()).and_then(|s| s.cookie.as_mut()) {
+        default_path(cookie);
+    }
     let mut object = members(&options);
     if let Some(Value::Object(balancer)) = object.get_mut("loadBalancer")
         && !servers.is_empty()
@@ -57,8 +60,16 @@ pub(super) fn internal(index: &Index<'_>, name: &Name) -> Object {
 /// Adds the type.
 pub(super) fn name(index: &Index<'_>, name: &Name, object: &mut Object) {
     let service = index.table.config.services.get(name);
-    if service.is_some_and(|declared| declared.value.options.load_balancer.is_some()) {
-        object.insert("type".to_owned(), json!("loadbalancer"));
+    let Some(options) = service.map(|declared| &declared.value.options) else { return };
+    let kinds = [
+        (options.load_balancer.is_some(), "loadbalancer"),
+        (options.weighted.is_some(), "weighted"),
+        (options.mirroring.is_some(), "mirroring"),
+        (options.failover.is_some(), "failover"),
+        (options.highest_random_weight.is_some(), "highestrandomweight"),
+    ];
+    if let Some((_, kind)) = kinds.iter().find(|(is_it, _)| *is_it) {
+        object.insert("type".to_owned(), json!(kind));
     }
 }
 

@@ -36,7 +36,7 @@ impl World {
         let clock = Clock::start();
         let (sender, receiver) = updates();
         let compile = CompileOptions {
-            entry_points: vec![EntryPointInfo { name: "web".into(), default: true }],
+            entry_points: vec![EntryPointInfo { name: "web".into(), default: true, ..EntryPointInfo::default() }],
             ..CompileOptions::default()
         };
         let options = ReconcilerOptions::new(build, compile, Config::default());

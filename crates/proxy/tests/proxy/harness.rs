@@ -125,7 +125,7 @@ impl Setup {
         let mut world = World {
             registry: StateRegistry::new(self.workers),
             options: CompileOptions {
-                entry_points: vec![EntryPointInfo { name: "web".into(), default: true }],
+                entry_points: vec![EntryPointInfo { name: "web".into(), default: true, ..EntryPointInfo::default() }],
                 allow_internal: true,
                 own_container: None,
             },

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use seaway_head::RequestHead;
+
 use crate::table::{Server, Service};
 
 use super::{Asked, Tried};
@@ -59,6 +61,28 @@ impl Service {
         }
     }
 
+    /// Who [`next`](Self::next) is likely to give by a strategy that is no round robin, and why. Nothing changes.
+    pub(crate) fn foresee(&self, head: &RequestHead) -> Option<(usize, String)> {
+        let ready = |server: &Server| server.weight > 0 && server.state.is_ready();
+        let asked = Asked { headers: &head.headers, client: Some(head.peer) };
+        match self.strategy {
+            Strategy::RoundRobin => None,
+            Strategy::TwoChoices => {
+                let (index, least) = self.usable(ready).min_by_key(|(_, server)| server.state.in_flight())?;
+                let load = least.state.in_flight();
+                Some((index, format!("of two drawn at random the one with fewer requests; it has fewest, {load}")))
+            }
+            Strategy::Rendezvous => {
+                let index = self.rendezvous(&asked, ready)?;
+                Some((index, "the client's address gives it the highest score".to_owned()))
+            }
+            Strategy::LeastTime => {
+                let (index, _) = self.usable(ready).min_by(|a, b| expected(a.1).total_cmp(&expected(b.1)))?;
+                Some((index, "it is expected to answer soonest".to_owned()))
+            }
+        }
+    }
+
     fn usable<'s>(&'s self, usable: impl Fn(&Server) -> bool + 's) -> impl Iterator<Item = (usize, &'s Server)> + 's {
         self.servers.iter().enumerate().filter(move |(_, server)| usable(server))
     }
@@ -92,16 +116,18 @@ impl Service {
     }
 
     fn least_time(&self, tried: &Tried, usable: impl Fn(&Server) -> bool) -> Option<usize> {
-        let score = |server: &Server| {
-            let load = f64::from(server.state.in_flight()) + 1.0;
-            server.state.first_byte_ms() * load / f64::from(server.weight.max(1))
-        };
         let (index, least) =
-            self.usable(&usable).map(|(index, server)| (index, score(server))).min_by(|a, b| a.1.total_cmp(&b.1))?;
+            self.usable(&usable).map(|(index, server)| (index, expected(server))).min_by(|a, b| a.1.total_cmp(&b.1))?;
         // Those that are as good share the requests; without one sample yet, that is all of them.
-        let tied = self.balancer.next(self, tried, |server| usable(server) && score(server) <= least);
+        let tied = self.balancer.next(self, tried, |server| usable(server) && expected(server) <= least);
         Some(tied.unwrap_or(index))
     }
+}
+
+/// The time until a server answers one more request, in milliseconds by its share.
+fn expected(server: &Server) -> f64 {
+    let load = f64::from(server.state.in_flight()) + 1.0;
+    server.state.first_byte_ms() * load / f64::from(server.weight.max(1))
 }
 
 /// A client, as far as rendezvous hashing is concerned.

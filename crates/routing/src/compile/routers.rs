@@ -12,7 +12,7 @@ use crate::matcher::Matcher;
 use crate::table::RouterInfo;
 use crate::{EntryPointTable, EntryPoints, Route, RouteTarget, RoutingTable, Service};
 
-use super::CompileOptions;
+use super::{CompileOptions, EntryPointInfo};
 use super::middlewares::{Compiled, Middlewares, Own};
 use super::overlap::{self, Overlap};
 use super::report::{Fault, Report, line, option};
@@ -50,8 +50,9 @@ struct Draft {
     /// Those of its middlewares that nobody shares.
     own: Box<[Own]>,
     target: Target,
-    access_log: bool,
-    metrics: bool,
+    /// Where the router says nothing, its entry points do.
+    access_log: Option<bool>,
+    metrics: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -185,10 +186,10 @@ fn mount(
         let Some(outcome) = map.get(name) else { continue };
         let Some(draft) = &outcome.draft else { continue };
         let Some(target) = draft.target(services) else { continue };
-        for entry_point in &outcome.info.using {
-            if let Some(list) = routes.get_mut(&**entry_point) {
-                news.insert(&**entry_point);
-                list.push(draft.route(name, target.clone()));
+        for entry_point in options.entry_points.iter().filter(|known| outcome.info.using.contains(&known.name)) {
+            if let Some(list) = routes.get_mut(&*entry_point.name) {
+                news.insert(&*entry_point.name);
+                list.push(draft.route(name, target.clone(), entry_point));
             }
         }
     }
@@ -221,15 +222,15 @@ fn moved(route: &Route, places: Option<&[usize]>) -> Route {
 }
 
 impl Draft {
-    fn route(&self, name: &Name, target: RouteTarget) -> Route {
+    fn route(&self, name: &Name, target: RouteTarget, entry_point: &EntryPointInfo) -> Route {
         Route {
             name: name.to_string().into(),
             priority: self.priority,
             matcher: self.matcher.clone(),
             chain: self.chain.clone(),
             target,
-            access_log: self.access_log,
-            metrics: self.metrics,
+            access_log: self.access_log.unwrap_or(!entry_point.unlogged),
+            metrics: self.metrics.unwrap_or(!entry_point.uncounted),
         }
     }
 
@@ -297,8 +298,8 @@ impl Compiler<'_> {
             disabled: quarantined.is_some() || mounted.is_none(),
         };
         let observability = router.observability.as_ref();
-        let access_log = observability.and_then(|it| it.access_logs).unwrap_or(true);
-        let metrics = observability.and_then(|it| it.metrics).unwrap_or(true);
+        let access_log = observability.and_then(|it| it.access_logs);
+        let metrics = observability.and_then(|it| it.metrics);
         let had = draft.map(|draft| &*draft.own).unwrap_or_default();
         let draft = mounted.and_then(|matcher| {
             let (target, chain, own) = match quarantined {

@@ -3,6 +3,7 @@
 mod files;
 mod incremental;
 mod own;
+mod told;
 
 use std::time::{Duration, Instant};
 
@@ -130,7 +131,7 @@ fn unknown_entry_points() {
 #[test]
 fn a_router_listens_where_it_says_or_on_all_default_entry_points() {
     let mut world = World::default();
-    world.options.entry_points.push(EntryPointInfo { name: "second".into(), default: true });
+    world.options.entry_points.push(EntryPointInfo { name: "second".into(), default: true, ..Default::default() });
     world.apply(config(|c| front(c).value.entry_points = vec!["other".into()]));
     let mounted = |name: &str| world.table.entry_points[name].routes.iter().map(|r| &*r.name).collect::<Vec<_>>();
     assert_eq!(mounted("web"), ["behind@docker"]);
@@ -322,7 +323,7 @@ fn equal_priorities_are_said_once_and_only_where_they_can_matter() {
         let mut config = web(service(vec![server(1, 1)]));
         config.routers = rules.iter().enumerate().map(|(n, rule)| router(&format!("r{n}"), rule, "web")).collect();
         let mut world = World::default();
-        world.options.entry_points.push(EntryPointInfo { name: "second".into(), default: true });
+        world.options.entry_points.push(EntryPointInfo { name: "second".into(), default: true, ..Default::default() });
         world.apply(config);
         world
     };

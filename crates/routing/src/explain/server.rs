@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use super::Outcome;
 use crate::Millis;
-use crate::balancer::Tried;
+use crate::RoutingTable;
+use crate::balancer::{Asked, Strategy, Tried};
+use crate::composite::Turn;
 use crate::sticky::{Claim, Moved, Verdict};
 use crate::table::{Server, Service};
 
@@ -23,6 +25,9 @@ pub struct ServiceSeen {
     /// The cookie that keeps clients where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookie: Option<String>,
+    /// Services that stand before it, the outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub way: Vec<Turned>,
     /// Its servers, ready or not.
     pub servers: Vec<ServerSeen>,
     /// Who would get the request; nobody, if none is ready.
@@ -30,6 +35,20 @@ pub struct ServiceSeen {
     pub choice: Option<Choice>,
     /// Requests would wait for a server to come back.
     pub waits: bool,
+}
+
+/// A service that hands the request to another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Turned {
+    /// Its qualified name.
+    pub service: String,
+    /// What it does, as the API calls it.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Who gets the request.
+    pub to: String,
+    /// Why, in a sentence.
+    pub why: String,
 }
 
 /// A server.
@@ -83,17 +102,27 @@ impl ServiceSeen {
     }
 }
 
-/// Looks at a service, and changes nothing.
-pub(super) fn see(service: &Service, head: &RequestHead, now: Millis) -> ServiceSeen {
+/// Looks at the service at `place`, and at those that it stands before. Nothing changes.
+pub(super) fn see(table: &RoutingTable, place: usize, head: &RequestHead, now: Millis) -> Option<ServiceSeen> {
+    let asked = Asked { headers: &head.headers, client: Some(head.peer) };
+    let (turns, leaf) = table.foresee(place, &asked);
+    let service = table.services.get(leaf.unwrap_or(place))?;
+    let turned = |turn: Turn| Turned {
+        service: turn.service.to_string(),
+        kind: turn.kind,
+        to: turn.to.to_string(),
+        why: turn.why,
+    };
     let choice = choose(service, head);
-    ServiceSeen {
+    Some(ServiceSeen {
         name: service.label.to_string(),
-        strategy: "wrr",
+        strategy: service.strategy.as_str(),
+        way: turns.into_iter().map(turned).collect(),
         cookie: service.sticky.as_ref().map(|cookie| cookie.name().to_owned()),
         servers: service.servers.iter().map(seen).collect(),
         waits: choice.is_none() && service.had_ready_within(REMEMBERED, now),
         choice,
-    }
+    })
 }
 
 fn seen(server: &Server) -> ServerSeen {
@@ -133,7 +162,12 @@ fn choose(service: &Service, head: &RequestHead) -> Option<Choice> {
     let index = service.balancer.peek(service, ready);
     let last = || service.balancer.peek(service, |server| server.state.is_last_resort());
     let count = service.servers.iter().filter(|server| ready(server) && server.weight > 0).count();
+    let turns = service.strategy == Strategy::RoundRobin;
     let (index, why) = match index {
+        _ if !turns && count > 1 => match service.foresee(head) {
+            Some(told) => told,
+            None => return None,
+        },
         Some(index) if count == 1 => (index, "it is the only one that is ready".to_owned()),
         Some(index) => (index, format!("it is next in turn of the {count} that are ready")),
         None if head.method.is_idempotent() => (last()?, "it is terminating, and none else is left".to_owned()),

@@ -58,8 +58,8 @@ fn world(config: Config) -> World {
     let registry = StateRegistry::new(1);
     let options = CompileOptions {
         entry_points: vec![
-            EntryPointInfo { name: "web".into(), default: true },
-            EntryPointInfo { name: "other".into(), default: false },
+            EntryPointInfo { name: "web".into(), default: true, ..EntryPointInfo::default() },
+            EntryPointInfo { name: "other".into(), default: false, ..EntryPointInfo::default() },
         ],
         ..CompileOptions::default()
     };
@@ -244,4 +244,24 @@ fn what_is_refused_before_routing_is_told() {
     assert_eq!(head(question("http://a.b/%00")).unwrap_err().0, 400);
     assert_eq!(head(question("http://a.b/x/../y")).unwrap().target.path(), "/y");
     assert_eq!(Name::new("r", "docker").to_string(), "r@docker");
+}
+
+#[test]
+fn services_before_services_are_followed_to_the_one_with_servers() {
+    let mut config = config(&[("r", router("Host(`a.b`)", &[], &[]))]);
+    config.services.insert(docker("blue"), service(vec![server(1, 1)]));
+    config.services.insert(docker("green"), service(vec![server(2, 1)]));
+    let entry = |name: &str, weight| model::WeightedMember { name: name.to_owned(), weight };
+    let weighted = model::Weighted { services: vec![entry("blue", 9), entry("green", 1)], ..Default::default() };
+    let options = model::ServiceOptions { weighted: Some(weighted), ..Default::default() };
+    let both = model::Service { options, servers: Vec::new() };
+    config.services.insert(docker("web"), Declared::new(both, origin("traefik.http.services.web")));
+    let world = world(config);
+    let seen = told(&world, "http://a.b/").service.unwrap();
+    let way: Vec<_> = seen.way.iter().map(|turn| (&*turn.service, turn.kind, &*turn.to, &*turn.why)).collect();
+    assert_eq!(way, [("web@docker", "weighted", "blue@docker", "it is next in turn, with 9 of 10 shares")]);
+    assert_eq!((&*seen.name, seen.choice.map(|choice| choice.server)), ("blue@docker", Some("web-1".to_owned())));
+    world.registry.notify("container-1", Notice::Paused, NOW);
+    let seen = told(&world, "http://a.b/").service.unwrap();
+    assert_eq!((&*seen.way[0].to, &*seen.name), ("green@docker", "green@docker"));
 }
