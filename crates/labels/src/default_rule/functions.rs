@@ -105,6 +105,7 @@ pub(super) fn call(name: &str, arguments: Vec<Value>) -> Result<Value, String> {
             args.optional().filter(Value::is_true).unwrap_or(fallback)
         }
         "coalesce" => args.rest().into_iter().find(Value::is_true).unwrap_or(Value::Nil),
+        "env" => return Err("only files may ask the environment".to_owned()),
         "empty" => Value::Bool(!args.value()?.is_true()),
         "ternary" => {
             let (yes, no) = (args.value()?, args.value()?);

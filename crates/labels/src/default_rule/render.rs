@@ -228,7 +228,7 @@ impl<'r> Run<'r> {
 
     fn call(&mut self, name: &str, arguments: Vec<Value>) -> Result<Value, String> {
         let result = match name {
-            "env" => self.ask_environment(&arguments),
+            "env" if self.environment.is_some() => self.ask_environment(&arguments),
             _ => functions::call(name, arguments),
         };
         let result = result.map_err(|why| format!("{name}: {why}"))?;
@@ -239,10 +239,7 @@ impl<'r> Run<'r> {
     /// What is not set is nothing, which may get a `default` and cannot be printed: an empty text in its place could take
     /// a router's middlewares away.
     fn ask_environment(&mut self, arguments: &[Value]) -> Result<Value, String> {
-        let Some(environment) = self.environment else {
-            return Err("only files may ask the environment".to_owned());
-        };
-        let [Value::Text(name)] = arguments else {
+        let (Some(environment), [Value::Text(name)]) = (self.environment, arguments) else {
             return Err("one name is expected".to_owned());
         };
         match environment(&name.text) {
