@@ -11,8 +11,12 @@
 
 mod add_prefix;
 mod basic_auth;
+mod buffering;
+mod circuit_breaker;
 mod digest_auth;
 mod encoded_characters;
+mod errors;
+mod expression;
 mod headers;
 mod in_flight_req;
 mod ip_allow_list;
@@ -25,8 +29,10 @@ mod redirect_regex;
 mod redirect_scheme;
 mod replace_path;
 mod replace_path_regex;
+mod retry;
 mod rewrite;
 mod source;
+mod statuses;
 mod strip_prefix;
 mod strip_prefix_regex;
 mod template;
@@ -35,13 +41,16 @@ mod testing;
 mod users;
 
 use http::StatusCode;
-use seaway_config::{Files, Middleware as Config};
+use seaway_config::{Files, Middleware as Config, Name};
 use seaway_head::{RequestHead, ResponseHead};
 
 pub use add_prefix::AddPrefix;
 pub use basic_auth::BasicAuth;
+pub use buffering::Buffering;
+pub use circuit_breaker::CircuitBreaker;
 pub use digest_auth::DigestAuth;
 pub use encoded_characters::EncodedCharacters;
+pub use errors::Errors;
 pub use headers::Headers;
 pub use in_flight_req::InFlightReq;
 pub use ip_allow_list::IpAllowList;
@@ -52,6 +61,7 @@ pub use redirect_regex::RedirectRegex;
 pub use redirect_scheme::RedirectScheme;
 pub use replace_path::ReplacePath;
 pub use replace_path_regex::ReplacePathRegex;
+pub use retry::Retry;
 pub use strip_prefix::StripPrefix;
 pub use strip_prefix_regex::StripPrefixRegex;
 
@@ -91,6 +101,14 @@ pub enum Middleware {
     EncodedCharacters(EncodedCharacters),
     /// Tells the server about the client's certificate.
     PassTlsClientCert(PassTlsClientCert),
+    /// Bounds bodies, and waits for all of a request before it is sent.
+    Buffering(Buffering),
+    /// Shows a service's pages in place of responses that say that something is wrong.
+    Errors(Errors),
+    /// Sends requests again that failed.
+    Retry(Retry),
+    /// Lets nothing through for a while after too much has failed.
+    CircuitBreaker(CircuitBreaker),
 }
 
 impl Middleware {
@@ -115,12 +133,11 @@ impl Middleware {
             Config::DigestAuth(options) => DigestAuth::compile(options, files).map(Self::DigestAuth),
             Config::EncodedCharacters(options) => EncodedCharacters::compile(options).map(Self::EncodedCharacters),
             Config::PassTlsClientCert(options) => PassTlsClientCert::compile(options).map(Self::PassTlsClientCert),
-            Config::ForwardAuth(_)
-            | Config::Buffering(_)
-            | Config::Errors(_)
-            | Config::Retry(_)
-            | Config::CircuitBreaker(_)
-            | Config::Compress(_) => Err("this does not work yet".to_owned()),
+            Config::Buffering(options) => Buffering::compile(options).map(Self::Buffering),
+            Config::Errors(options) => Errors::compile(options).map(Self::Errors),
+            Config::Retry(options) => Retry::compile(options).map(Self::Retry),
+            Config::CircuitBreaker(options) => CircuitBreaker::compile(options).map(Self::CircuitBreaker),
+            Config::ForwardAuth(_) | Config::Compress(_) => Err("this does not work yet".to_owned()),
             Config::Chain(_) => Err("a chain has no compiled form of its own".to_owned()),
             Config::Broken {} => Err("no usable type is declared".to_owned()),
         }
@@ -136,6 +153,10 @@ impl Middleware {
             (Self::InFlightReq(it), _) => Some(Self::InFlightReq(it.for_router(None))),
             (Self::RateLimit(it), Some(Self::RateLimit(before))) => Some(Self::RateLimit(it.for_router(Some(before)))),
             (Self::RateLimit(it), _) => Some(Self::RateLimit(it.for_router(None))),
+            (Self::CircuitBreaker(it), Some(Self::CircuitBreaker(before))) => {
+                Some(Self::CircuitBreaker(it.for_router(Some(before))))
+            }
+            (Self::CircuitBreaker(it), _) => Some(Self::CircuitBreaker(it.for_router(None))),
             _ => None,
         }
     }
@@ -158,6 +179,10 @@ impl Middleware {
             Self::DigestAuth(it) => it.on_request(head, cx),
             Self::EncodedCharacters(it) => it.on_request(head),
             Self::PassTlsClientCert(it) => it.on_request(head),
+            Self::Buffering(it) => it.on_request(head, cx),
+            Self::Errors(it) => it.on_request(head, cx),
+            Self::Retry(it) => it.on_request(head, cx),
+            Self::CircuitBreaker(it) => it.on_request(cx),
         }
     }
 
@@ -167,6 +192,7 @@ impl Middleware {
             Self::BasicAuth(it) => it.resume(head, cx, &got),
             Self::DigestAuth(it) => it.resume(head, cx, &got),
             Self::RateLimit(it) => it.resume(&got),
+            Self::Buffering(it) => it.resume(&got),
             // Nobody asked: nothing is let through that a middleware has not decided about.
             _ => Flow::answer(Answer::text(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -176,22 +202,37 @@ impl Middleware {
     }
 
     /// On the way out, in the reverse order of the chain, for each middleware that let the request pass.
-    pub fn on_response(&self, head: &mut ResponseHead<'_>, _came: &Came, cx: &mut Context<'_>) -> Back {
-        if let Self::Headers(it) = self {
-            it.on_response(head, cx.memory);
+    pub fn on_response(&self, head: &mut ResponseHead<'_>, came: &Came, cx: &mut Context<'_>) -> Back {
+        match self {
+            Self::Headers(it) => it.on_response(head, cx.memory),
+            Self::CircuitBreaker(it) => it.on_response(head, came, cx.memory),
+            Self::Buffering(it) => return it.on_response(head, came, cx),
+            Self::Errors(it) => return it.on_response(head, came, cx),
+            Self::Retry(it) => return it.on_response(head, came, cx),
+            _ => {}
         }
         Back::Next
     }
 
-    /// [`Self::on_end`] does something.
+    /// The hooks on the way out read [`Context::now`], or [`Self::on_end`] does something.
     pub fn settles(&self) -> bool {
-        matches!(self, Self::InFlightReq(_))
+        matches!(self, Self::InFlightReq(_) | Self::CircuitBreaker(_) | Self::Retry(_))
+    }
+
+    /// The service that has pages for it.
+    pub fn pages(&self) -> Option<&Name> {
+        match self {
+            Self::Errors(it) => Some(it.service()),
+            _ => None,
+        }
     }
 
     /// The end, however it came: called exactly once for each time that the request was let pass.
-    pub fn on_end(&self, memory: &mut Memory, _outcome: &Outcome) {
-        if let Self::InFlightReq(it) = self {
-            it.on_end(memory);
+    pub fn on_end(&self, memory: &mut Memory, outcome: &Outcome) {
+        match self {
+            Self::InFlightReq(it) => it.on_end(memory),
+            Self::CircuitBreaker(it) => it.on_end(memory, outcome),
+            _ => {}
         }
     }
 
@@ -214,6 +255,10 @@ impl Middleware {
             Self::DigestAuth(_) => "digestauth",
             Self::EncodedCharacters(_) => "encodedcharacters",
             Self::PassTlsClientCert(_) => "passtlsclientcert",
+            Self::Buffering(_) => "buffering",
+            Self::Errors(_) => "errors",
+            Self::Retry(_) => "retry",
+            Self::CircuitBreaker(_) => "circuitbreaker",
         }
     }
 }
@@ -266,6 +311,17 @@ mod tests {
             }),
             Config::EncodedCharacters(model::EncodedCharacters::default()),
             Config::PassTlsClientCert(model::PassTlsClientCert::default()),
+            Config::Buffering(model::Buffering::default()),
+            Config::Errors(model::Errors {
+                status: vec![text("404")],
+                service: text("pages@docker"),
+                ..Default::default()
+            }),
+            Config::Retry(model::Retry { attempts: 2, ..Default::default() }),
+            Config::CircuitBreaker(model::CircuitBreaker {
+                expression: text("NetworkErrorRatio() > 0.5"),
+                ..Default::default()
+            }),
         ] {
             assert_eq!(Middleware::compile(&config, &Files::default()).unwrap().kind(), config.kind());
         }

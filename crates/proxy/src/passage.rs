@@ -133,6 +133,9 @@ impl<'a> Passage<'a> {
         answer: &mut Answer,
         may_turn: bool,
     ) -> Result<Option<RequestHead>, ClientLeft> {
+        if self.flight.ledger.owes() {
+            self.now = self.connection.worker.clock.since_start(Instant::now());
+        }
         while *at > 0 {
             let place = *at - 1;
             let Some(middleware) = self.route.chain.get(place) else { break };

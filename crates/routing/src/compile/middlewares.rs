@@ -1,9 +1,10 @@
 //! Middlewares by name, chains flattened.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use seaway_config::model::{Chain, Config, Declared, Middleware as Declaration};
+use seaway_config::model::{Chain, Config, Declared, Errors, Middleware as Declaration};
 use seaway_config::suggest::nearest;
 use seaway_config::{Code, Diagnostic, Name};
 use seaway_middleware::Middleware;
@@ -248,7 +249,7 @@ impl<'c> Compiler<'c> {
         let compiled = match known {
             Some(compiled) => Arc::clone(compiled),
             None => Arc::new(
-                Middleware::compile(&declared.value, &self.config.files)
+                Middleware::compile(&qualified(name, &declared.value), &self.config.files)
                     .map_err(|text| Fault::new(Code::BadMiddleware, text))?,
             ),
         };
@@ -275,6 +276,17 @@ impl<'c> Compiler<'c> {
             self.report.add(found.fix(fault.fix(&declared.origin, "middlewares", &name.local, "chain.middlewares")));
         }
         self.all.done.insert(name.clone(), outcome);
+    }
+}
+
+/// The middleware with the service that it names in full: its own provider's unless it says another.
+fn qualified<'d>(name: &Name, declared: &'d Declaration) -> Cow<'d, Declaration> {
+    match declared {
+        Declaration::Errors(errors) if !errors.service.trim().is_empty() => {
+            let service = Name::resolve(errors.service.trim(), &name.provider).to_string();
+            Cow::Owned(Declaration::Errors(Errors { service, ..errors.clone() }))
+        }
+        other => Cow::Borrowed(other),
     }
 }
 

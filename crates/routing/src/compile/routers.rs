@@ -37,6 +37,8 @@ pub(super) struct Outcome {
     diagnostics: Box<[Diagnostic]>,
     /// The service that it names; a fault may depend on any of them.
     service: Option<Name>,
+    /// Services that its middlewares show pages of.
+    pages: Box<[Name]>,
     /// It may use the service because of whose it is.
     by_owner: bool,
 }
@@ -156,7 +158,7 @@ fn to_be_made<'c>(
         let touched = (before.by_owner && services_declared_anew)
             || (others && !before.info.errors.is_empty())
             || middlewares.touch(&declared.value.middlewares, &name.provider)
-            || before.service.as_ref().is_some_and(|service| services.changed.contains(service));
+            || before.service.iter().chain(&before.pages).any(|service| services.changed.contains(service));
         if touched {
             names.insert(name);
         }
@@ -288,6 +290,12 @@ impl Compiler<'_> {
                 None
             }
         };
+        let pages: Box<[Name]> = chain.iter().filter_map(|member| member.pages()).cloned().collect();
+        for page in &pages {
+            if let Err(fault) = self.pages(page) {
+                case.quarantine(fault, "middlewares");
+            }
+        }
         let quarantined = case.codes.first().copied();
         let mounted = matcher.filter(|_| !using.is_empty());
         let info = RouterInfo {
@@ -314,7 +322,18 @@ impl Compiler<'_> {
         });
         let service = (!router.service.is_empty()).then(|| Name::resolve(&router.service, &name.provider));
         let by_owner = service.as_ref().is_some_and(|service| &*service.provider == "internal");
-        Outcome { info, draft, diagnostics: case.report.finish(), service, by_owner }
+        Outcome { info, draft, diagnostics: case.report.finish(), service, pages, by_owner }
+    }
+
+    /// The service that a middleware of the router shows pages of.
+    fn pages(&self, service: &Name) -> Result<(), Fault> {
+        let what = match self.services.get(service) {
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(_)) => "cannot be used",
+            None => "does not exist",
+        };
+        let text = format!("the service \"{service}\", which a middleware shows pages of, {what}");
+        Err(Fault::new(Code::BrokenMiddleware, text))
     }
 
     fn target(&self, name: &Name, declared: &Declared<Router>) -> Result<(Target, &[Arc<Middleware>]), Fault> {

@@ -1,7 +1,7 @@
-//! What a middleware counts belongs to one router, and outlives tables.
+//! What a middleware counts belongs to one router, and outlives tables; what it shows pages of has to be there.
 
 use http::Method;
-use seaway_config::model::InFlightReq;
+use seaway_config::model::{Errors, InFlightReq};
 use seaway_middleware::protocol::{Asked, Length};
 use seaway_middleware::{Context, Flow, Memory};
 
@@ -72,4 +72,30 @@ fn what_is_counted_outlives_tables() {
     }
     drop(first);
     assert!(enter(&world, "/x").is_some());
+}
+
+#[test]
+fn a_service_of_pages_has_to_be_there() {
+    let with = |reference: &str, there: bool| {
+        let errors = Errors { status: vec!["404".into()], service: reference.into(), ..Errors::default() };
+        config(move |c| {
+            c.middlewares.extend([middleware("errors", Middleware::Errors(errors))]);
+            front(c).value.middlewares = vec!["errors".to_owned()];
+            if there {
+                c.services.insert(docker("pages"), service(vec![server(2, 1)]));
+            }
+        })
+    };
+    for reference in ["pages", "pages@docker"] {
+        let mut world = World::new(with(reference, true));
+        assert_eq!(world.codes(), []);
+        let route = world.entry_point().find(&get("a.test", "/")).unwrap();
+        assert_eq!(route.chain[0].pages(), Some(&docker("pages")));
+        world.apply(with(reference, false));
+        assert_quarantined(&world, Code::BrokenMiddleware);
+        world.apply(with(reference, true));
+        assert_eq!(outcome(&world).0, "front@docker");
+        assert_eq!(world.codes(), []);
+    }
+    assert_quarantined(&World::new(with("pages@file", false)), Code::BrokenMiddleware);
 }
