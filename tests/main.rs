@@ -6,4 +6,6 @@ mod architecture;
 #[path = "../benches/peers/main.rs"]
 mod bench_peers;
 mod docker;
+mod files;
 mod metrics;
+mod program;
