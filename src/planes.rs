@@ -12,7 +12,7 @@ use seaway_head::{Limits, Trust};
 use seaway_labels::statics;
 use seaway_provider::docker::BuildOptions;
 use seaway_provider::{Handle, Reconciler, ReconcilerOptions, UpdateSender, updates};
-use seaway_proxy::{Bound, Clock, EntryPoint, Proxy, ProxyOptions, UnroutedOptions, bind, health};
+use seaway_proxy::{Bound, Clock, Connectors, EntryPoint, Proxy, ProxyOptions, UnroutedOptions, bind, health};
 use seaway_routing::compile::{CompileOptions, EntryPointInfo};
 use seaway_routing::{Published, StateRegistry};
 use seaway_telemetry::{Unrouted, Writer};
@@ -97,9 +97,10 @@ pub(crate) fn start(
         (seaway_provider::http::NAME, options.providers.http.is_some()),
     ];
     reconciling.providers.extend(sources.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| (*name).into()));
+    let connectors = Arc::new(Connectors::new(options.servers_transport.transport()));
     let reconciler = Reconciler::new(
         reconciling,
-        Arc::new(StateRegistry::new(workers)),
+        Arc::new(StateRegistry::with_connectors(workers, connectors)),
         Arc::clone(&published),
         seaway_provider::Clock::new(move || clock.now()),
     );
@@ -109,6 +110,7 @@ pub(crate) fn start(
     let timeouts = &options.servers_transport.forwarding_timeouts;
     let dial = timeouts.dial_timeout.unwrap_or(DIAL);
     runtime.spawn(health::probe_new_servers(Arc::clone(&published), clock, dial, |_| {}));
+    runtime.spawn(health::run_checks(Arc::clone(&published), clock));
 
     let log = writer.map(Writer::counts);
     let told = metrics::Told::new(options, workers, &published, discovers.then(|| provider.clone()), log);

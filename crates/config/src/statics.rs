@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::decode::options;
+use crate::model::ServersTransport;
 
 mod entry_points;
 mod providers;
@@ -150,8 +151,16 @@ options! {
 
     /// `serversTransport`.
     section struct ServersTransportOptions {
+        server_name: String = String::new(), "serverName", "", "The name that certificates of servers must have; the host of each server's URL if not given.";
+        insecure_skip_verify: bool = false, "insecureSkipVerify", "false", "Take any certificate.";
+        root_cas: Vec<String> = Vec::new(), "rootCAs", "", "Authorities that certificates of servers may be signed by: files, or PEM text; those of the system if not given.";
+        cipher_suites: Vec<String> = Vec::new(), "cipherSuites", "", "Cipher suites of TLS 1.2; the library's choice if not given.";
+        min_version: String = String::new(), "minVersion", "VersionTLS12", "Oldest version of TLS: VersionTLS12 or VersionTLS13.";
+        max_version: String = String::new(), "maxVersion", "VersionTLS13", "Newest version of TLS.";
         max_idle_conns_per_host: u64 = 200, "maxIdleConnsPerHost", "200", "Unused connections kept for each server.";
         forwarding_timeouts: ForwardingTimeouts = ForwardingTimeouts::default(), "forwardingTimeouts", "", "Time limits towards servers.";
+        disable_http2: bool = false, "disableHTTP2", "false", "Accepted for compatibility: servers are spoken to in HTTP/1.1.";
+        peer_cert_uri: String = String::new(), "peerCertURI", "", "URI that certificates of servers must carry.";
     }
 
     /// `serversTransport.forwardingTimeouts`.
@@ -187,5 +196,25 @@ options! {
     section struct HoldOptions {
         timeout: Duration = Duration::from_secs(15), "timeout", "15s", "Longest wait; 0 switches holding off.";
         max: u64 = 1000, "max", "1000", "Most requests that wait at one time.";
+    }
+}
+
+impl ServersTransportOptions {
+    /// What services get that name no transport.
+    pub fn transport(&self) -> ServersTransport {
+        let it = self.clone();
+        ServersTransport {
+            server_name: it.server_name,
+            insecure_skip_verify: it.insecure_skip_verify,
+            root_cas: it.root_cas,
+            certificates: Vec::new(),
+            cipher_suites: it.cipher_suites,
+            min_version: it.min_version,
+            max_version: it.max_version,
+            max_idle_conns_per_host: it.max_idle_conns_per_host,
+            forwarding_timeouts: it.forwarding_timeouts,
+            disable_http2: it.disable_http2,
+            peer_cert_uri: it.peer_cert_uri,
+        }
     }
 }

@@ -79,7 +79,8 @@ fn elsewhere(cx: &Context<'_>, options: &ServiceOptions) -> Vec<Problem> {
     }
     if let Some(key) = cx.key_of(&["loadBalancer", "servers"]) {
         let message = "labels say how their own container is reached: server, and not servers";
-        found.push(problem(&key, Code::UnknownOption, message));
+        let fix = singular(&key).zip(cx.labels.get(&key)).map(|(right, value)| line(&right, value)).unwrap_or_default();
+        found.push(Problem { fix, ..problem(&key, Code::UnknownOption, message) });
     }
     found
 }
@@ -88,13 +89,25 @@ fn elsewhere(cx: &Context<'_>, options: &ServiceOptions) -> Vec<Problem> {
 fn explain(cx: &Context<'_>, found: &mut Problem) {
     let mut parts = found.path.split('.');
     let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    if first.eq_ignore_ascii_case("loadBalancer")
+    if first.eq_ignore_ascii_case("loadBalancer") && second.eq_ignore_ascii_case("servers") {
+        let mended = singular(&found.key).zip(cx.labels.get(&found.key));
+        found.fix = mended.map(|(right, value)| line(&right, value)).unwrap_or_default();
+    } else if first.eq_ignore_ascii_case("loadBalancer")
         && ServerOptions::OPTIONS.iter().any(|option| option.name.eq_ignore_ascii_case(second))
         && let Some(at) = found.key.len().checked_sub(second.len())
     {
         let key = format!("{}server.{second}", found.key.get(..at).unwrap_or_default());
         found.fix = cx.labels.get(&found.key).map(|value| line(&key, value)).unwrap_or_default();
     }
+}
+
+/// `….server.url` for `….servers[0].url`.
+fn singular(key: &str) -> Option<String> {
+    let at = key.to_ascii_lowercase().find(".servers")? + ".server".len();
+    let (head, rest) = key.split_at_checked(at)?;
+    let rest = rest.get(1..)?;
+    let rest = if rest.starts_with('[') { rest.split_once(']')?.1 } else { rest };
+    Some(format!("{head}{rest}"))
 }
 
 /// True when a fault at this path below the service cannot change where requests go.
@@ -113,7 +126,7 @@ fn is_tuning(path: &str) -> bool {
     !option.is_empty() && !begins && !PLACING.iter().any(near)
 }
 
-/// Tuning options that are read but do not work yet, or have a value that means nothing.
+/// Tuning options that have a value which means nothing.
 fn tune(cx: &Context<'_>, balancer: &mut LoadBalancer, report: &mut Report) {
     let mut warn = |path: &[&str], code: Code, message: String, consequence: &str| {
         let path: Vec<&str> = ["loadBalancer"].iter().chain(path).copied().collect();
@@ -121,25 +134,10 @@ fn tune(cx: &Context<'_>, balancer: &mut LoadBalancer, report: &mut Report) {
             report.warn(&problem(&key, code, message), consequence);
         }
     };
-    match balancer.strategy.as_str() {
-        "wrr" => {}
-        "p2c" | "hrw" | "leasttime" => {
-            let message = format!("the strategy {} does not work yet", balancer.strategy);
-            warn(&["strategy"], Code::NotSupportedYet, message, "wrr is used");
-        }
-        other => {
-            let message = format!("there is no strategy `{}`", show(other));
-            warn(&["strategy"], Code::BadValue, message, "wrr is used");
-        }
-    }
-    "wrr".clone_into(&mut balancer.strategy);
-    if balancer.health_check.is_some() {
-        let message = "health checks do not work yet".to_owned();
-        warn(&["healthCheck"], Code::NotSupportedYet, message, "active checks are not run");
-    }
-    if balancer.passive_health_check.is_some() {
-        let message = "passive health checks do not work yet".to_owned();
-        warn(&["passiveHealthCheck"], Code::NotSupportedYet, message, "failures are not counted");
+    if !matches!(balancer.strategy.as_str(), "wrr" | "p2c" | "hrw" | "leasttime") {
+        let message = format!("wrr, p2c, hrw or leasttime is expected, not `{}`", show(&balancer.strategy));
+        warn(&["strategy"], Code::BadValue, message, "wrr is used");
+        "wrr".clone_into(&mut balancer.strategy);
     }
     if let Some(forwarding) = &mut balancer.response_forwarding {
         let interval = forwarding.flush_interval.as_str();
@@ -175,23 +173,18 @@ fn place(cx: &Context<'_>, balancer: &mut LoadBalancer) -> Vec<Problem> {
         let fix = fix.map(|value| line(&key, value)).unwrap_or_default();
         found.push(Problem { fix, ..problem(&key, code, message) });
     };
-    // Traefik's own name for the transport that is used when none is named.
-    if !matches!(balancer.servers_transport.as_str(), "" | "default@internal") {
-        let message = "servers transports do not work yet; it could be one with TLS".to_owned();
-        refuse(&["serversTransport"], Code::NotSupportedYet, message, None);
-    }
     let server = &mut balancer.server;
     let scheme_given = cx.key_of(&["loadBalancer", "server", "scheme"]).is_some() && !server.scheme.is_empty();
     server.scheme.make_ascii_lowercase();
     match server.scheme.as_str() {
-        "http" => {}
+        "http" | "https" => {}
         "" => "http".clone_into(&mut server.scheme),
-        "https" | "h2c" => {
+        "h2c" => {
             let message = format!("the scheme {} does not work yet", server.scheme);
             refuse(&["server", "scheme"], Code::NotSupportedYet, message, None);
         }
         other => {
-            let message = format!("http is expected, not `{}`", show(other));
+            let message = format!("http or https is expected, not `{}`", show(other));
             refuse(&["server", "scheme"], Code::BadValue, message, None);
         }
     }
@@ -210,8 +203,8 @@ fn place(cx: &Context<'_>, balancer: &mut LoadBalancer) -> Vec<Problem> {
             refuse(&["server", "url"], Code::UrlConflict, message, None);
         }
         match server.url.split_once("://").map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest)) {
-            Some((scheme, rest)) if scheme == "http" && !rest.is_empty() => {}
-            Some((scheme, _)) if matches!(scheme.as_str(), "https" | "h2c") => {
+            Some((scheme, rest)) if matches!(scheme.as_str(), "http" | "https") && !rest.is_empty() => {}
+            Some((scheme, _)) if scheme == "h2c" => {
                 let message = format!("the scheme {scheme} does not work yet");
                 refuse(&["server", "url"], Code::NotSupportedYet, message, None);
             }

@@ -47,17 +47,9 @@ pub(super) const NOT_YET: &[&str] = &[
     "providers.rest",
     "providers.swarm",
     "providers.zooKeeper",
-    "serversTransport.cipherSuites",
-    "serversTransport.disableHTTP2",
     "serversTransport.forwardingTimeouts.pingTimeout",
     "serversTransport.forwardingTimeouts.readIdleTimeout",
-    "serversTransport.insecureSkipVerify",
-    "serversTransport.maxVersion",
-    "serversTransport.minVersion",
     "serversTransport.peerCertSANs",
-    "serversTransport.peerCertURI",
-    "serversTransport.rootCAs",
-    "serversTransport.serverName",
     "serversTransport.spiffe",
     "spiffe",
     "tcpServersTransport",
@@ -67,12 +59,7 @@ pub(super) const NOT_YET: &[&str] = &[
 /// Those of them without which connections would be less safe than was asked for: Seaway does not start.
 const NEEDED: &[&str] = &[
     "ocsp",
-    "serversTransport.cipherSuites",
-    "serversTransport.maxVersion",
-    "serversTransport.minVersion",
     "serversTransport.peerCertSANs",
-    "serversTransport.peerCertURI",
-    "serversTransport.serverName",
     "serversTransport.spiffe",
     "spiffe",
 ];
@@ -83,7 +70,6 @@ const NO_EFFECT: &[(&str, Option<&str>)] = &[
     ("api.disableDashboardAd", None),
     ("log.compress", Some("false")),
     ("providers.docker.swarmMode", Some("false")),
-    ("serversTransport.insecureSkipVerify", Some("false")),
 ];
 
 /// What an option's path turns out to be.

@@ -206,7 +206,7 @@ fn options_that_only_traefik_has() {
         assert_eq!(try_parse(&[], &[(variable, "x")]).unwrap().warnings.len(), 1, "{variable}");
     }
     for flag in
-        ["--serverstransport.spiffe.ids=x", "--spiffe.workloadapiaddr=x", "--serverstransport.minversion=VersionTLS13"]
+        ["--serverstransport.spiffe.ids=x", "--spiffe.workloadapiaddr=x", "--serverstransport.peercertsans=x"]
     {
         let found = mistake(&[flag], &[]);
         assert_eq!(
@@ -229,12 +229,11 @@ fn options_without_effect_are_accepted() {
             "--global.checknewversion",
             "--api.dashboard=true",
             "--api.disabledashboardad=true",
-            "--serverstransport.insecureskipverify=false",
         ],
         &[("TRAEFIK_PROVIDERS_DOCKER_SWARMMODE", "false")],
     )
     .unwrap();
-    assert_eq!(parsed.notes.len(), 3, "{:?}", parsed.notes);
+    assert_eq!(parsed.notes.len(), 2, "{:?}", parsed.notes);
 }
 
 #[test]

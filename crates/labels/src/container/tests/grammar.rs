@@ -84,6 +84,24 @@ fn service_defaults() {
 }
 
 #[test]
+fn how_servers_are_chosen_asked_and_connected_to() {
+    let decoded = http(&[
+        "services.s.loadbalancer.strategy=leasttime",
+        "services.s.loadbalancer.server.scheme=HTTPS",
+        "services.s.loadbalancer.serverstransport=own@file",
+        "services.s.loadbalancer.healthcheck.path=/up",
+        "services.s.loadbalancer.passivehealthcheck.maxfailedattempts=3",
+    ]);
+    assert_eq!((service_off(&decoded, "s"), &*decoded.diagnostics), (None, &[][..]));
+    let balancer = decoded.services["s"].value.load_balancer.clone().unwrap();
+    assert_eq!(
+        (&*balancer.strategy, &*balancer.server.scheme, &*balancer.servers_transport),
+        ("leasttime", "https", "own@file")
+    );
+    assert_eq!(balancer.passive_health_check.unwrap().max_failed_attempts, 3);
+}
+
+#[test]
 fn server_url_alone() {
     let decoded = http(&["services.s.loadbalancer.server.url=http://1.2.3.4:5678"]);
     assert_eq!(service_off(&decoded, "s"), None);

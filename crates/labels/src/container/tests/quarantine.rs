@@ -158,9 +158,6 @@ fn secrets_are_not_repeated() {
 fn tuning_faults_of_a_service_are_ignored_with_a_warning() {
     for (line, code) in [
         ("passhostheader=maybe", Code::BadValue),
-        ("strategy=p2c", Code::NotSupportedYet),
-        ("strategy=hrw", Code::NotSupportedYet),
-        ("strategy=leasttime", Code::NotSupportedYet),
         ("strategy=magic", Code::BadValue),
         ("stiky.cookie=true", Code::UnknownOption),
         ("sticky=banana", Code::BadValue),
@@ -170,8 +167,6 @@ fn tuning_faults_of_a_service_are_ignored_with_a_warning() {
         ("sticky.cookie.name=a\nb", Code::BadText),
         ("responseforwarding.flushinterval=soon", Code::BadValue),
         ("responseforwarding=true", Code::StandaloneSection),
-        ("healthcheck.path=/health", Code::NotSupportedYet),
-        ("passivehealthcheck.maxfailedattempts=3", Code::NotSupportedYet),
     ] {
         let line = format!("services.s.loadbalancer.{line}");
         let decoded = http(&[&line, "services.s.loadbalancer.server.port=80", "routers.web.rule=Host(`a`)"]);
@@ -201,8 +196,6 @@ fn faults_that_could_change_where_requests_go_take_the_service_off() {
         (&["services.s.loadbalancer.serverport=80"], Code::UnknownOption),
         (&["services.s.loadbalancer.serverstransprt=x@file"], Code::UnknownOption),
         (&["services.s.loadbalancer.erverstransport=x@file"], Code::UnknownOption),
-        (&["services.s.loadbalancer.serverstransport=x@file"], Code::NotSupportedYet),
-        (&["services.s.loadbalancer.server.scheme=https"], Code::NotSupportedYet),
         (&["services.s.loadbalancer.server.scheme=h2c"], Code::NotSupportedYet),
         (&["services.s.loadbalancer.server.scheme=gopher"], Code::BadValue),
         (&["services.s.loadbalancer.server.port=0"], Code::BadPort),
@@ -212,7 +205,7 @@ fn faults_that_could_change_where_requests_go_take_the_service_off() {
         (&["services.s.loadbalancer.server.weight=heavy"], Code::BadValue),
         (&["services.s.loadbalancer.server.weight=99999999999"], Code::BadValue),
         (&["services.s.loadbalancer.server.fenced=true"], Code::UnknownOption),
-        (&["services.s.loadbalancer.server.url=https://a"], Code::NotSupportedYet),
+        (&["services.s.loadbalancer.server.url=h2c://a"], Code::NotSupportedYet),
         (&["services.s.loadbalancer.server.url=a:80"], Code::BadServerUrl),
         (&["services.s.loadbalancer.server.url=http://a", "services.s.loadbalancer.server.port=80"], Code::UrlConflict),
         (

@@ -182,8 +182,6 @@ fn what_does_not_work_yet_is_this() {
     assert_eq!(
         not_yet,
         [
-            "serversTransport.insecureSkipVerify",
-            "serversTransport.rootCAs",
             "serversTransport.spiffe",
             "tcpServersTransport.dialKeepAlive",
             "tcpServersTransport.dialTimeout",

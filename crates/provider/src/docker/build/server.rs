@@ -86,7 +86,7 @@ fn server(
     if one.options.use_bind_port_ip
         && let Some((ip, port)) = port::bound(one.container, port)
     {
-        return Ok(Some(at(one, ip, port, "", false, weight, origin)));
+        return Ok(Some(at(one, options, SocketAddr::new(ip, port), "", false, weight, origin)));
     }
     let named = one.decoded.network.as_deref().unwrap_or(&one.options.network);
     let said_by = network_label(one.container).map_or_else(|| one.origin(), |(key, _)| one.origin().at(key));
@@ -95,12 +95,20 @@ fn server(
     let lost = unreachable.is_some();
     // The same container may declare several services; what concerns its address is said once.
     notes.extend(decided.into_iter().chain(unreachable));
-    Ok(Some(at(one, ip, port, &network, lost, weight, origin)))
+    Ok(Some(at(one, options, SocketAddr::new(ip, port), &network, lost, weight, origin)))
 }
 
-fn at(one: &One<'_>, ip: IpAddr, port: u16, network: &str, lost: bool, weight: u32, origin: &Origin) -> Server {
+fn at(
+    one: &One<'_>,
+    options: &ServerOptions,
+    address: SocketAddr,
+    network: &str,
+    lost: bool,
+    weight: u32,
+    origin: &Origin,
+) -> Server {
     let container = one.container;
-    let address = SocketAddr::new(ip, port);
+    let scheme = if options.scheme.is_empty() { "http" } else { &options.scheme };
     Server {
         identity: Identity {
             container: container.id.as_str().into(),
@@ -108,7 +116,7 @@ fn at(one: &One<'_>, ip: IpAddr, port: u16, network: &str, lost: bool, weight: u
             address: address.to_string().into(),
         },
         name: one.name.into(),
-        url: format!("http://{address}").into(),
+        url: format!("{scheme}://{address}").into(),
         address: Address::Ip(address),
         weight,
         base_path: "".into(),
@@ -172,10 +180,11 @@ fn split_url(url: &str) -> Result<UrlParts<'_>, &'static str> {
     if !url.bytes().all(|b| b.is_ascii_graphic()) {
         return Err("it contains blanks, control characters or letters that are not ASCII");
     }
-    let rest = match url.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-        Some(_) => return Err("only http:// is supported yet"),
-        None => return Err("it must begin with http://"),
+    let (rest, usual) = match url.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (rest, ":80"),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (rest, ":443"),
+        Some(_) => return Err("only http:// and https:// are supported yet"),
+        None => return Err("it must begin with http:// or https://"),
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if path.contains(['?', '#']) {
@@ -187,7 +196,7 @@ fn split_url(url: &str) -> Result<UrlParts<'_>, &'static str> {
     let bracket = authority.rfind(']').map_or(0, |at| at + 1);
     let (host, port) = match authority.get(bracket..).and_then(|tail| tail.rfind(':')) {
         Some(at) => authority.split_at(bracket + at),
-        None => (authority, ":80"),
+        None => (authority, usual),
     };
     let port = port.get(1..).filter(|p| p.bytes().all(|b| b.is_ascii_digit())).and_then(|p| p.parse().ok());
     let port = port.filter(|port| *port != 0).ok_or("the port is not a number from 1 to 65535")?;
