@@ -99,6 +99,7 @@ fn web(numbers: impl IntoIterator<Item = u8>) -> Vec<Container> {
 
 mod churn;
 mod closed;
+mod layers;
 
 const WEB: &str = "web-shop@docker";
 
