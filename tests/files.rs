@@ -95,6 +95,20 @@ async fn a_file_alone_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_may_lead_to_the_api_and_what_is_polled_may_not() {
+    let says = "http: { routers: { api: { rule: PathPrefix(`/api`), service: api@internal } } }\n";
+    let folder = Folder::new();
+    folder.put("a.yml", says);
+    let seaway = Program::start(&[&folder.flag("a.yml")], &[]);
+    seaway.until_status("a.test", "/api/overview", 200).await;
+    let source = Upstream::start("source", Behaviour::answer(200, says)).await;
+    let polled = Program::start(&[&format!("--providers.http.endpoint={}", source.url())], &[]);
+    polled.until_status("a.test", "/api/overview", 503).await;
+    let told = polled.until_told("why", |told| !told.is_empty()).await;
+    assert_eq!(codes(&told), ["SW0210"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unwatched_file_is_read_again_by_a_signal() {
     let one = answers("one").await;
     let folder = Folder::new();

@@ -12,11 +12,11 @@ use crate::matcher::Matcher;
 use crate::table::RouterInfo;
 use crate::{EntryPointTable, EntryPoints, Route, RouteTarget, RoutingTable, Service};
 
-use super::{CompileOptions, EntryPointInfo};
 use super::middlewares::{Compiled, Middlewares, Own};
 use super::overlap::{self, Overlap};
 use super::report::{Fault, Report, line, option};
 use super::services::Services;
+use super::{CompileOptions, EntryPointInfo};
 
 /// Beyond this, priorities are Seaway's own.
 const MAX_PRIORITY: i64 = i64::MAX - 1000;
@@ -384,7 +384,9 @@ impl Compiler<'_> {
                 return Err(Fault::new(Code::UnknownService, text).value(format!("{near}@internal")));
             }
         };
-        if &*name.provider == "internal" || self.options.allow_internal || self.is_own(declared) {
+        // Whoever writes the files is who gives the options.
+        let is_operator = matches!(&*name.provider, "internal" | "file");
+        if is_operator || self.options.allow_internal || self.is_own(declared) {
             return Ok(Target::Internal(own.into()));
         }
         let text = format!("the service \"{service}\" may be used by Seaway's own container only");
