@@ -58,7 +58,7 @@ pub(crate) fn answer(method: &Method, permanent: bool, location: &str, reason: &
     let Ok(value) = HeaderValue::from_str(&location) else {
         return refuse("redirect: the target does not fit into a header");
     };
-    let mut answer = Answer::text(status, reason);
+    let mut answer = Answer::bare(status, reason);
     answer.headers.insert(header::LOCATION, value);
     Flow::Answer(Box::new(answer))
 }
