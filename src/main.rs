@@ -4,6 +4,7 @@
 
 mod cli;
 mod control;
+mod entry_points;
 mod internal;
 mod limits;
 mod logging;

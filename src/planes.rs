@@ -1,24 +1,19 @@
 //! Both planes, built from static options and wired: what `seaway` and `seaway demo` have in common.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use seaway_config::Origin;
-use seaway_config::model::{Config, Declared, Name, Router};
-use seaway_config::statics::{EntryPointOptions, StaticOptions};
-use seaway_head::{Limits, Trust};
-use seaway_labels::statics;
+use seaway_config::statics::StaticOptions;
 use seaway_provider::docker::BuildOptions;
 use seaway_provider::{Handle, Reconciler, ReconcilerOptions, UpdateSender, updates};
 use seaway_proxy::{Bound, Clock, Connectors, EntryPoint, Proxy, ProxyOptions, UnroutedOptions, bind, health};
-use seaway_routing::compile::{CompileOptions, EntryPointInfo};
 use seaway_routing::{Published, StateRegistry};
 use seaway_telemetry::{Unrouted, Writer};
 use tokio::runtime::Handle as Runtime;
 
 use crate::control::Life;
+use crate::entry_points;
 use crate::internal::{Own, Seen};
 use crate::limits;
 use crate::metrics;
@@ -62,7 +57,7 @@ pub(crate) struct Planes {
 pub(crate) fn listen(options: &StaticOptions) -> Result<Listening, Failure> {
     let workers = worker_count(options);
     let entry_points: Vec<EntryPoint> =
-        options.entry_points.iter().map(|(name, e)| entry_point(name, e)).collect::<Result<_, _>>()?;
+        options.entry_points.keys().map(|name| entry_points::bind_to(name, options)).collect::<Result<_, _>>()?;
     let shown: Vec<String> =
         entry_points.iter().map(|e| format!("entryPoints.{}.address={}", e.name, e.address)).collect();
     let bound = bind(entry_points, workers).map_err(|(place, error)| {
@@ -88,7 +83,8 @@ pub(crate) fn start(
     let life = Arc::new(Life::default());
 
     // 1 the control plane
-    let mut reconciling = ReconcilerOptions::new(build, compile_options(options), internal_routers(options));
+    let mut reconciling =
+        ReconcilerOptions::new(build, entry_points::compile_options(options), entry_points::internal_routers(options));
     if !discovers {
         reconciling.providers.clear();
     }
@@ -162,85 +158,6 @@ fn worker_count(options: &StaticOptions) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers.min(1024),
     }
-}
-
-fn entry_point(name: &str, options: &EntryPointOptions) -> Result<EntryPoint, Failure> {
-    let at = |option: &str, text: String| Failure::Option(format!("entryPoints.{name}.{option}: {text}"));
-    let address = available(statics::listen_address(&options.address).map_err(|text| at("address", text))?);
-    let mut networks = Vec::new();
-    for text in &options.forwarded_headers.trusted_ips {
-        networks.push(seaway_head::forwarded::parse_network(text).ok_or_else(|| {
-            at(
-                "forwardedHeaders.trustedIPs",
-                format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"),
-            )
-        })?);
-    }
-    let timeouts = &options.transport.responding_timeouts;
-    let upgrades = options.http.upgrades.iter().map(|token| token.to_ascii_lowercase().into()).collect();
-    let header_bytes = usize::try_from(options.http.max_header_bytes).unwrap_or(usize::MAX).clamp(1024, 4 << 20);
-    Ok(EntryPoint {
-        name: name.into(),
-        address,
-        trust: Arc::new(Trust { everybody: options.forwarded_headers.insecure, networks }),
-        append_forwarded_for: !options.forwarded_headers.not_append_x_forwarded_for,
-        limits: Arc::new(Limits { header_bytes, ..Limits::default() }),
-        upgrades,
-        idle_timeout: timeouts.idle_timeout,
-        read_timeout: timeouts.read_timeout,
-        accept_grace: options.transport.life_cycle.request_accept_grace_timeout,
-        grace: options.transport.life_cycle.grace_time_out,
-    })
-}
-
-/// An address for all interfaces means both families; on a machine without IPv6 the other one is left.
-fn available(address: SocketAddr) -> SocketAddr {
-    let both = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    if both && std::net::TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err() {
-        return SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-    }
-    address
-}
-
-fn compile_options(options: &StaticOptions) -> CompileOptions {
-    let chosen = options.entry_points.values().any(|e| e.as_default);
-    let entry_points = options
-        .entry_points
-        .iter()
-        .map(|(name, e)| EntryPointInfo {
-            name: name.as_str().into(),
-            default: if chosen { e.as_default } else { name != "traefik" },
-            unlogged: !e.observability.access_logs,
-            uncounted: !e.observability.metrics,
-        })
-        .collect();
-    CompileOptions { entry_points, allow_internal: options.seaway.labels.allow_internal, own_container: None }
-}
-
-/// The routers that are there without any container.
-fn internal_routers(options: &StaticOptions) -> Config {
-    let mut config = Config::default();
-    let mut add = |name: &str, entry_point: &str, path: &str, priority: i64| {
-        let router = Router {
-            entry_points: vec![entry_point.to_owned()],
-            rule: format!("PathPrefix(`{path}`)"),
-            service: format!("{name}@internal"),
-            priority,
-            ..Router::default()
-        };
-        let origin = Origin::resource("internal", name);
-        config.routers.insert(Name::new(name, "internal"), Declared::new(router, origin));
-    };
-    if let Some(ping) = options.ping.as_ref().filter(|p| !p.manual_routing) {
-        add("ping", &ping.entry_point, "/ping", i64::MAX);
-    }
-    if let Some(prometheus) = options.metrics.prometheus.as_ref().filter(|p| !p.manual_routing) {
-        add("prometheus", &prometheus.entry_point, "/metrics", i64::MAX);
-    }
-    if options.api.as_ref().is_some_and(|a| a.insecure) {
-        add("api", "traefik", "/api", i64::MAX - 1);
-    }
-    config
 }
 
 fn server_name() -> HeaderValue {

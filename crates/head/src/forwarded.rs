@@ -13,6 +13,8 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_SERVER: HeaderName = HeaderName::from_static("x-forwarded-server");
+const X_FORWARDED_SCHEME: HeaderName = HeaderName::from_static("x-forwarded-scheme");
+const X_SCHEME: HeaderName = HeaderName::from_static("x-scheme");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Whose forwarded headers are believed.
@@ -39,6 +41,8 @@ pub struct Forwarding {
     append: bool,
     peer: HeaderValue,
     server: HeaderValue,
+    /// `X-Forwarded-Scheme` and `X-Scheme` too.
+    schemes: bool,
 }
 
 impl Forwarding {
@@ -46,7 +50,14 @@ impl Forwarding {
     pub fn new(peer: IpAddr, trust: &Trust, secure: bool, append: bool, server: &HeaderValue) -> Self {
         // An address' text has only characters that a header value may have.
         let text = HeaderValue::from_str(&peer.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-        Self { trusted: trust.trusts(peer), secure, append, peer: text, server: server.clone() }
+        Self { trusted: trust.trusts(peer), secure, append, peer: text, server: server.clone(), schemes: false }
+    }
+
+    /// Sets `X-Forwarded-Scheme` and `X-Scheme` to the value of `X-Forwarded-Proto`.
+    #[must_use]
+    pub fn with_schemes(mut self, schemes: bool) -> Self {
+        self.schemes = schemes;
+        self
     }
 
     /// Cleans and completes the headers of a request before middlewares see them. `upgrade` tells `ws` from `http`.
@@ -87,6 +98,12 @@ impl Forwarding {
                 (true, true) => const { HeaderValue::from_static("wss") },
             };
             headers.append(X_FORWARDED_PROTO, proto);
+        }
+        if self.schemes
+            && let Some(proto) = headers.get(X_FORWARDED_PROTO).cloned()
+        {
+            headers.insert(X_FORWARDED_SCHEME, proto.clone());
+            headers.insert(X_SCHEME, proto);
         }
         if kept & field::X_FORWARDED_PORT == 0 {
             let port = port.unwrap_or_else(|| self.default_port(headers, kept));
@@ -269,6 +286,17 @@ mod tests {
     #[test]
     fn a_mapped_address_is_the_address() {
         assert_eq!(canonical_peer("[::ffff:10.0.0.9]:1".parse().unwrap()), PEER);
+    }
+
+    #[test]
+    fn schemes_follow_the_protocol() {
+        let mut headers = map(&[("host", "a.test"), ("x-scheme", "gopher"), ("x-forwarded-scheme", "gopher")]);
+        forwarding(&Trust::default()).with_schemes(true).prepare(&mut headers, false);
+        assert_eq!((get(&headers, "x-scheme"), get(&headers, "x-forwarded-scheme")), ("http", "http"));
+        let mut headers = map(&[("host", "a.test"), ("x-forwarded-proto", "https")]);
+        let trust = Trust { everybody: true, networks: Vec::new() };
+        forwarding(&trust).with_schemes(true).prepare(&mut headers, false);
+        assert_eq!((get(&headers, "x-scheme"), get(&headers, "x-forwarded-scheme")), ("https", "https"));
     }
 
     #[test]

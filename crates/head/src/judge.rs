@@ -7,6 +7,7 @@ use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFE
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
+use crate::path::PathRules;
 use crate::survey::{Survey, field};
 use crate::{Forwarding, RequestHead, Target, hop, host, upgrade};
 
@@ -19,11 +20,33 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Longest path and query in bytes.
     pub target_bytes: usize,
+    /// How paths and queries are read.
+    pub paths: PathRules,
+    /// What becomes of headers with `_` in their names.
+    pub underscores: Underscores,
+}
+
+/// What becomes of headers with `_` in their names. Underscore spellings of managed headers never get through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Underscores {
+    /// They are headers like any other.
+    #[default]
+    Keep,
+    /// They go.
+    Delete,
+    /// The request is refused.
+    Reject,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { headers: 100, header_bytes: 64 * 1024, target_bytes: 16 * 1024 }
+        Self {
+            headers: 100,
+            header_bytes: 64 * 1024,
+            target_bytes: 16 * 1024,
+            paths: PathRules::default(),
+            underscores: Underscores::default(),
+        }
     }
 }
 
@@ -150,6 +173,9 @@ impl Judge {
         let host = host.cloned();
         check_version(version)?;
         check_method(&method)?;
+        if found & field::UNDERSCORE != 0 {
+            self.underscores(&mut headers)?;
+        }
         if found & (field::TRANSFER_ENCODING | field::CONTENT_LENGTH) != 0 {
             check_framing(version, &mut headers)?;
         }
@@ -164,7 +190,7 @@ impl Judge {
             Some(value) => self.address(value)?,
             None => (Arc::from(""), None),
         };
-        let target = target(&method, uri)?;
+        let target = target(&method, uri, self.limits.paths)?;
         let upgrade = match found & (field::UPGRADE | field::CONNECTION) {
             both if both == field::UPGRADE | field::CONNECTION => {
                 upgrade::wanted(&method, version, &headers, &self.upgrades)
@@ -182,6 +208,18 @@ impl Judge {
             append_forwarded_for: true,
         };
         Ok(Examined { judged: Judged { head, upgrade, speaks }, found, host: value, port })
+    }
+
+    fn underscores(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        match self.limits.underscores {
+            Underscores::Keep => Ok(()),
+            Underscores::Reject => Err(bad_request("a header's name has an underscore")),
+            Underscores::Delete => {
+                let bad: Vec<_> = headers.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
+                bad.iter().for_each(|name| drop(headers.remove(name)));
+                Ok(())
+            }
+        }
     }
 
     /// The `Host` in force; only HTTP/1.0 may have none. An absolute-form target decides and replaces it (RFC 9112 §3.2.2).
@@ -288,7 +326,7 @@ fn check_expect(version: Version, headers: &mut HeaderMap) -> Result<(), Refusal
     Err(refuse(StatusCode::EXPECTATION_FAILED, "Expect other than 100-continue"))
 }
 
-fn target(method: &Method, uri: &Uri) -> Result<Target, Refusal> {
+fn target(method: &Method, uri: &Uri, rules: PathRules) -> Result<Target, Refusal> {
     if let Some(scheme) = uri.scheme_str()
         && scheme != "http"
         && scheme != "https"
@@ -310,7 +348,7 @@ fn target(method: &Method, uri: &Uri) -> Result<Target, Refusal> {
     // `http://host` and `http://host?x` have no path of their own: the root is meant (RFC 9112 §3.2.2).
     let root = PathAndQuery::from_static("/");
     let raw = path.filter(|p| !p.as_str().is_empty()).unwrap_or(&root);
-    Target::canonical(raw).map_err(|bad| bad_request(bad.0))
+    Target::read(raw, rules).map_err(|bad| bad_request(bad.0))
 }
 
 fn bad_request(reason: &'static str) -> Refusal {
@@ -343,6 +381,26 @@ mod tests {
 
     fn status(method: &str, uri: &str, pairs: &[(&str, &str)]) -> u16 {
         judge(method, uri, Version::HTTP_11, pairs).map_or_else(|r| r.status.as_u16(), |_| 200)
+    }
+
+    #[test]
+    fn underscores_are_kept_deleted_or_rejected() {
+        for (underscores, status, left) in [
+            (Underscores::Keep, 200, vec!["host", "my_own", "my-own"]),
+            (Underscores::Delete, 200, vec!["host", "my-own"]),
+            (Underscores::Reject, 400, vec![]),
+        ] {
+            let mut headers = HeaderMap::new();
+            for name in ["host", "my_own", "my-own"] {
+                headers.append(name.parse::<http::HeaderName>().unwrap(), HeaderValue::from_static("a"));
+            }
+            let limits = Arc::new(Limits { underscores, ..Limits::default() });
+            let mut judge = Judge::new(limits, Arc::from([]), IpAddr::from([127, 0, 0, 1]), false);
+            let judged = judge.judge(Method::GET, &Uri::from_static("/"), Version::HTTP_11, headers);
+            assert_eq!(judged.as_ref().map_or_else(|refused| refused.status.as_u16(), |_| 200), status);
+            let names = judged.map(|judged| judged.head.headers.keys().map(ToString::to_string).collect::<Vec<_>>());
+            assert_eq!(names.unwrap_or_default(), left);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod hop;
 pub mod host;
 mod judge;
 pub mod path;
+pub mod proxy_protocol;
 mod survey;
 pub mod upgrade;
 
@@ -19,8 +20,8 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, StatusCode, Version};
 
 pub use forwarded::{Forwarding, Trust};
-pub use judge::{Judge, Judged, Limits, Refusal, Speaks};
-pub use path::Target;
+pub use judge::{Judge, Judged, Limits, Refusal, Speaks, Underscores};
+pub use path::{PathRules, Refused, Target};
 
 /// A request head that has passed every check.
 #[derive(Clone, Debug)]

@@ -13,6 +13,45 @@ pub struct Target {
     text: PathAndQuery,
     /// The path has a `%`.
     encoded: bool,
+    /// Its segments were left as they came.
+    unresolved: bool,
+}
+
+/// How paths and queries are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathRules {
+    /// Empty segments, `.` and `..` stay as they are (`sanitizePath=false`).
+    pub keep_segments: bool,
+    /// A `;` in the query becomes `%3B`; otherwise it separates parameters and becomes `&`.
+    pub encode_semicolons: bool,
+    /// What paths may not have in its encoded form.
+    pub refused: Refused,
+}
+
+/// Characters that paths may not have in their encoded form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused(u8);
+
+impl Refused {
+    const ALL: [(&'static str, char); 6] =
+        [("%2F", '/'), ("%5C", '\\'), ("%3B", ';'), ("%25", '%'), ("%3F", '?'), ("%23", '#')];
+
+    /// The set with one more. Only `/`, `\`, `;`, `%`, `?` and `#` can be refused; any other changes nothing.
+    #[must_use]
+    pub fn and(self, character: char) -> Self {
+        let place = Self::ALL.iter().position(|(_, known)| *known == character);
+        Self(self.0 | place.map_or(0, |place| 1 << place))
+    }
+
+    /// True when the canonical path has one of them.
+    pub fn is_in(self, path: &str) -> bool {
+        self.0 != 0
+            && path.match_indices('%').any(|(at, _)| {
+                let encoded = path.get(at..at + 3);
+                let known = Self::ALL.iter().position(|(known, _)| encoded == Some(known));
+                known.is_some_and(|place| self.0 & (1 << place) != 0)
+            })
+    }
 }
 
 /// Why a path was refused; the answer is 400.
@@ -25,13 +64,22 @@ pub struct BadPath(
 impl Target {
     /// Judges and canonicalises what the client sent.
     pub fn canonical(raw: &PathAndQuery) -> Result<Self, BadPath> {
-        let path = canonical_path(raw.path())?;
-        let query = raw.query().map(canonical_query);
+        Self::read(raw, PathRules::default())
+    }
+
+    /// The same as an entry point wants it.
+    pub fn read(raw: &PathAndQuery, rules: PathRules) -> Result<Self, BadPath> {
+        let unresolved = rules.keep_segments;
+        let path = if unresolved { unresolved_path(raw.path())? } else { canonical_path(raw.path())? };
+        if rules.refused.is_in(&path) {
+            return Err(BadPath("the path has an encoded character that is not allowed here"));
+        }
+        let query = raw.query().map(|query| canonical_query(query, rules.encode_semicolons));
         match (path, query) {
             (Cow::Borrowed(path), None | Some(Cow::Borrowed(_))) => {
-                Ok(Self { encoded: has_percent(path), text: raw.clone() })
+                Ok(Self { encoded: has_percent(path), text: raw.clone(), unresolved })
             }
-            (path, query) => Self::join(&path, query.as_deref()),
+            (path, query) => Self::join(&path, query.as_deref(), unresolved),
         }
     }
 
@@ -60,16 +108,16 @@ impl Target {
     /// read differently by the server than it was matched here, so it is refused.
     pub fn set_path(&mut self, path: &str) -> Result<(), BadPath> {
         let path = if path.is_empty() { "/" } else { path };
-        match canonical_path(path)? {
+        match if self.unresolved { unresolved_path(path)? } else { canonical_path(path)? } {
             Cow::Borrowed(path) => {
-                *self = Self::join(path, self.query())?;
+                *self = Self::join(path, self.query(), self.unresolved)?;
                 Ok(())
             }
             Cow::Owned(_) => Err(BadPath("the rewritten path is not canonical")),
         }
     }
 
-    fn join(path: &str, query: Option<&str>) -> Result<Self, BadPath> {
+    fn join(path: &str, query: Option<&str>, unresolved: bool) -> Result<Self, BadPath> {
         let mut text = String::with_capacity(path.len() + query.map_or(0, |query| query.len() + 1));
         text.push_str(path);
         if let Some(query) = query {
@@ -78,7 +126,7 @@ impl Target {
         }
         let text =
             PathAndQuery::try_from(text).map_err(|_| BadPath("the path has a character that no path may have"))?;
-        Ok(Self { encoded: has_percent(path), text })
+        Ok(Self { encoded: has_percent(path), text, unresolved })
     }
 }
 
@@ -107,6 +155,23 @@ pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, BadPath> {
     let decoded = decode_unreserved(path)?;
     let clean = resolve_segments(&decoded)?;
     Ok(if clean == path { Cow::Borrowed(path) } else { Cow::Owned(clean) })
+}
+
+/// The canonical path with its segments as they came.
+fn unresolved_path(path: &str) -> Result<Cow<'_, str>, BadPath> {
+    let class = |byte: u8| CLASSES.get(usize::from(byte)).copied().unwrap_or(class::BAD);
+    let seen = path.bytes().fold(0, |seen, byte| seen | class(byte));
+    if !path.starts_with('/') {
+        return Err(BadPath("the path does not begin with /"));
+    }
+    if seen & (class::BAD | class::BACKSLASH) != 0 {
+        return Err(BadPath("the path has a character that must be percent-encoded"));
+    }
+    if seen & class::PERCENT == 0 {
+        return Ok(Cow::Borrowed(path));
+    }
+    let decoded = decode_unreserved(path)?;
+    Ok(if decoded == path { Cow::Borrowed(path) } else { Cow::Owned(decoded) })
 }
 
 /// What a byte of a path may be.
@@ -199,9 +264,11 @@ fn hides_dot_segment(segment: &str) -> bool {
         || matches!(segment.split(';').next(), Some("." | ".."))
 }
 
-/// `;` separates parameters as `&` does (Traefik's default reading), so that Seaway and the server agree on them.
-fn canonical_query(query: &str) -> Cow<'_, str> {
-    if query.as_bytes().contains(&b';') { Cow::Owned(query.replace(';', "&")) } else { Cow::Borrowed(query) }
+/// `;` separates parameters as `&` does (Traefik's default reading), or it is a part of them, so that Seaway and the
+/// server agree on them.
+fn canonical_query(query: &str, encode: bool) -> Cow<'_, str> {
+    let instead = if encode { "%3B" } else { "&" };
+    if query.as_bytes().contains(&b';') { Cow::Owned(query.replace(';', instead)) } else { Cow::Borrowed(query) }
 }
 
 fn has_percent(path: &str) -> bool {
@@ -334,6 +401,40 @@ mod tests {
         assert_eq!(target("/%C3%A9").routing_path(), "/é");
         assert_eq!(target("/%C3").routing_path(), "/%C3");
         assert_eq!(target("/a?x;y").query(), Some("x&y"));
+    }
+
+    #[test]
+    fn an_entry_point_may_read_paths_in_its_own_way() {
+        let read = |p: &str, rules| Target::read(&PathAndQuery::try_from(p).unwrap(), rules);
+        let keep = PathRules { keep_segments: true, ..PathRules::default() };
+        for (raw, path) in
+            [("/a//b", "/a//b"), ("/a/../b/./", "/a/../b/./"), ("/%2e%2E/a%2fb%61", "/../a%2Fba"), ("/..;/a", "/..;/a")]
+        {
+            assert_eq!(read(raw, keep).unwrap().path(), path);
+        }
+        for raw in ["/%", "/%00", "/%zz", "/a\\b"] {
+            assert!(read(raw, keep).is_err(), "{raw}");
+        }
+        let mut kept = read("/a//b", keep).unwrap();
+        assert!(kept.set_path("/c//d").is_ok() && kept.set_path("/%61").is_err());
+        let encode = PathRules { encode_semicolons: true, ..PathRules::default() };
+        assert_eq!(read("/a?b;c&d", encode).unwrap().query(), Some("b%3Bc&d"));
+        assert_eq!(read("/a?b;c&d", PathRules::default()).unwrap().query(), Some("b&c&d"));
+    }
+
+    #[test]
+    fn encoded_characters_can_be_refused() {
+        let all =
+            [('/', "/a%2fb"), ('\\', "/a%5Cb"), (';', "/a%3bb"), ('%', "/a%25b"), ('?', "/a%3Fb"), ('#', "/a%23b")];
+        for (refused, _) in all {
+            let rules = PathRules { refused: Refused::default().and(refused), ..PathRules::default() };
+            for (character, raw) in all {
+                let read = Target::read(&PathAndQuery::try_from(raw).unwrap(), rules);
+                assert_eq!(read.is_err(), character == refused, "{raw} without {refused}");
+            }
+            assert!(Target::read(&PathAndQuery::from_static("/%20?%2F"), rules).is_ok());
+        }
+        assert!(!Refused::default().and('x').is_in("/%2F"));
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl ClientState {
     pub(crate) fn exchange_begins(&self) {
         self.used.set(true);
         self.flushed.set(false);
-        self.enter(Doing::Exchange, Duration::ZERO);
+        self.enter(Doing::Exchange, self.times.exchange);
     }
 
     /// Part of a head is there: its time runs although it came before the last answer was out. Or there were only empty

@@ -1,6 +1,6 @@
 //! Accepting connections, and serving one until it ends.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use seaway_head::forwarded::canonical_peer;
 use seaway_head::{Forwarding, Judge};
+use seaway_routing::Millis;
 use seaway_telemetry::metrics::OpenConnection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -20,6 +21,7 @@ use crate::exchange::{self, Asking};
 use crate::http1::request::{BadHead, Bounds, Head};
 use crate::http1::respond::Reply;
 use crate::listener::{ClientTimes, EntryPoint, Listening, QUEUE};
+use crate::proxied;
 use crate::response::ResponseBody;
 use crate::spread::{Handed, Message, Open, Seat};
 use crate::tunnel::Tunnel;
@@ -41,6 +43,20 @@ pub(crate) struct Connection {
     pub(crate) open: Option<OpenConnection>,
     /// What the connection becomes once its 101 is sent.
     pub(crate) tunnel: RefCell<Option<Tunnel>>,
+    /// Requests that were answered.
+    answered: Cell<u64>,
+    /// When it is to end, if it is.
+    ends: Option<Millis>,
+}
+
+impl Connection {
+    /// Counts an answer; true if it has to be the last.
+    pub(crate) fn is_last_answer(&self) -> bool {
+        let answered = self.answered.get() + 1;
+        self.answered.set(answered);
+        let most = self.entry_point.connections.max_requests;
+        (most > 0 && answered >= most) || self.ends.is_some_and(|ends| self.worker.clock.now() >= ends)
+    }
 }
 
 /// Accepts until told to stop, then takes what already stands in the queue: those clients have been promised service.
@@ -189,8 +205,32 @@ fn spawn(
     peer: SocketAddr,
     open: Open,
 ) {
+    if entry_point.connections.proxy_protocol.is_none() {
+        return begin(worker, entry_point, times, stream, peer, open);
+    }
+    let (worker, entry_point) = (Rc::clone(worker), Arc::clone(entry_point));
+    tokio::task::spawn_local(async move {
+        let Some(trust) = &entry_point.connections.proxy_protocol else { return };
+        // It comes before the head, and its time is the head's.
+        if let Ok(Some(peer)) = tokio::time::timeout(times.head, proxied::source(&stream, peer, trust)).await {
+            begin(&worker, &entry_point, times, stream, peer, open);
+        }
+    });
+}
+
+fn begin(
+    worker: &Rc<Worker>,
+    entry_point: &Arc<EntryPoint>,
+    times: ClientTimes,
+    stream: TcpStream,
+    peer: SocketAddr,
+    open: Open,
+) {
+    let rules = &entry_point.connections;
+    let times = ClientTimes { exchange: rules.response, ..times };
     let client = ClientState::new(stream, entry_point.idle_timeout, times);
     let address = canonical_peer(peer);
+    let age = u64::try_from(rules.max_age.as_millis()).unwrap_or(u64::MAX);
     let connection = Rc::new(Connection {
         worker: Rc::clone(worker),
         entry_point: Arc::clone(entry_point),
@@ -201,7 +241,8 @@ fn spawn(
             false,
             entry_point.append_forwarded_for,
             &worker.server_name,
-        ),
+        )
+        .with_schemes(rules.scheme_headers),
         judge: RefCell::new(Judge::new(
             Arc::clone(&entry_point.limits),
             Arc::clone(&entry_point.upgrades),
@@ -211,8 +252,13 @@ fn spawn(
         client,
         open: worker.metrics.as_ref().map(|metrics| metrics.open(&metrics.entry_point(&entry_point.name))),
         tunnel: RefCell::new(None),
+        answered: Cell::new(0),
+        ends: (age > 0).then(|| Millis(worker.clock.now().0.saturating_add(age))),
     });
     let registered = worker.register(&connection.client, open);
+    if worker.is_draining() {
+        connection.client.drain(worker.clock.now());
+    }
     tokio::task::spawn_local(async move {
         let _registered = registered;
         serve(&connection).await;

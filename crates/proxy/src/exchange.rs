@@ -95,7 +95,8 @@ fn finish(mut flight: Flight, answer: Answer, close: bool) -> Reply<ResponseBody
     let Answer { status, reason, mut headers, content, changes, .. } = answer;
     flight.trail.status = Some(status);
     flight.trail.keep_downstream(&flight.connection.worker, &headers);
-    if close || flight.connection.worker.is_draining() {
+    let last = flight.connection.is_last_answer();
+    if close || last || flight.connection.worker.is_draining() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let body = match content {

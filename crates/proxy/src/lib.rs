@@ -21,6 +21,7 @@ pub mod internal;
 mod listener;
 mod metrics;
 mod passage;
+mod proxied;
 mod record;
 mod response;
 mod retry;
@@ -30,7 +31,7 @@ mod upstream;
 mod worker;
 
 pub use internal::{Internal, InternalRequest};
-pub use listener::{Bound, ClientTimes, EntryPoint, bind};
+pub use listener::{Bound, ClientTimes, ConnectionRules, EntryPoint, bind};
 pub use metrics::Live;
 pub use upstream::tls::Connectors;
 pub use worker::{Clock, Proxy, ProxyOptions, UnroutedOptions};

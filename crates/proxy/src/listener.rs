@@ -34,6 +34,23 @@ pub struct EntryPoint {
     pub accept_grace: Duration,
     /// Time that running requests have to end after that.
     pub grace: Duration,
+    /// How its connections are treated.
+    pub connections: ConnectionRules,
+}
+
+/// How the connections of an entry point are treated, where anything is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionRules {
+    /// They may begin with a PROXY protocol header, and these are believed.
+    pub proxy_protocol: Option<Trust>,
+    /// Each ends after so many requests; zero for no limit.
+    pub max_requests: u64,
+    /// Each ends with the first answer after it has become so old; zero for no limit.
+    pub max_age: Duration,
+    /// How long it may take from a request's head to the end of its response; zero for no limit.
+    pub response: Duration,
+    /// `X-Forwarded-Scheme` and `X-Scheme` are sent too.
+    pub scheme_headers: bool,
 }
 
 /// Time limits of client connections that are no options.
@@ -46,11 +63,13 @@ pub struct ClientTimes {
     pub write_stall: Duration,
     /// How long a client that is being left is still read from, so that it can read what was sent last.
     pub linger: Duration,
+    /// How long an exchange may take in all; zero for no limit.
+    pub exchange: Duration,
 }
 
 impl Default for ClientTimes {
     fn default() -> Self {
-        Self { head: Duration::from_secs(10), write_stall: Duration::from_secs(60), linger: Duration::from_secs(1) }
+        Self { head: Duration::from_secs(10), write_stall: Duration::from_secs(60), linger: Duration::from_secs(1), exchange: Duration::ZERO }
     }
 }
 

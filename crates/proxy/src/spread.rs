@@ -309,6 +309,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let peer = stream.local_addr().unwrap();
         let entry_point = EntryPoint {
+            connections: crate::listener::ConnectionRules::default(),
             name: "web".into(),
             address: peer,
             trust: Arc::default(),

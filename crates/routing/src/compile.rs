@@ -35,6 +35,19 @@ pub struct CompileOptions {
     pub allow_internal: bool,
     /// The container whose routers may use the internal services in any case: its id, or its name.
     pub own_container: Option<Box<str>>,
+    /// What entry points add to all routers on them, where there is anything.
+    pub models: Vec<EntryPointModel>,
+}
+
+/// What an entry point adds to every router on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryPointModel {
+    /// The entry point's name.
+    pub entry_point: Box<str>,
+    /// Middlewares in front of the router's, with their providers.
+    pub middlewares: Vec<String>,
+    /// Everything here is to be TLS. As long as that does not work, every router answers 503.
+    pub tls: bool,
 }
 
 /// An entry point, as far as routing is concerned.

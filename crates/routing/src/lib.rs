@@ -19,7 +19,7 @@ mod testing;
 pub mod transport;
 
 pub use balancer::{NoServer, Pick, Picked, Tried, Want};
-pub use compile::{CompileOptions, EntryPointInfo, compile};
+pub use compile::{CompileOptions, EntryPointInfo, EntryPointModel, compile};
 pub use publish::Published;
 pub use state::{Phase, ServerState, ServiceState, StateRegistry};
 pub use sticky::{Moved, StickyCookie, Verdict};

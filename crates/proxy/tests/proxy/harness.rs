@@ -12,7 +12,8 @@ use seaway_config::model::{self, Address, Condition, Config, Identity, LoadBalan
 use seaway_config::{Declared, Name, Origin};
 use seaway_head::{Limits, Trust};
 use seaway_proxy::{
-    ClientTimes, Clock, EntryPoint, Internal, InternalRequest, Proxy, ProxyOptions, UnroutedOptions, bind, health,
+    ClientTimes, Clock, ConnectionRules, EntryPoint, Internal, InternalRequest, Proxy, ProxyOptions, UnroutedOptions,
+    bind, health,
 };
 use seaway_routing::state::Notice;
 use seaway_routing::{CompileOptions, EntryPointInfo, Published, ServerState, StateRegistry, compile};
@@ -56,6 +57,7 @@ impl Setup {
             config,
             workers: 1,
             entry: EntryPoint {
+                connections: ConnectionRules::default(),
                 name: "web".into(),
                 address: ([127, 0, 0, 1], 0).into(),
                 trust: Arc::new(Trust::default()),
@@ -128,6 +130,7 @@ impl Setup {
                 entry_points: vec![EntryPointInfo { name: "web".into(), default: true, ..EntryPointInfo::default() }],
                 allow_internal: true,
                 own_container: None,
+                models: Vec::new(),
             },
             published: Arc::clone(&published),
             gate: Arc::default(),

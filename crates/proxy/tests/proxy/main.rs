@@ -10,6 +10,7 @@ mod harness;
 mod bodies;
 mod drain;
 mod duplex;
+mod entry_points;
 mod errors;
 mod headers;
 mod heads;

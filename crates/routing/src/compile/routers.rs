@@ -16,7 +16,11 @@ use super::middlewares::{Compiled, Middlewares, Own};
 use super::overlap::{self, Overlap};
 use super::report::{Fault, Report, line, option};
 use super::services::Services;
+<<<<<<< ours
 use super::{CompileOptions, EntryPointInfo};
+=======
+use super::{CompileOptions, EntryPointInfo, EntryPointModel};
+>>>>>>> theirs
 
 /// Beyond this, priorities are Seaway's own.
 const MAX_PRIORITY: i64 = i64::MAX - 1000;
@@ -55,6 +59,18 @@ struct Draft {
     /// Where the router says nothing, its entry points do.
     access_log: Option<bool>,
     metrics: Option<bool>,
+    /// What its entry points add.
+    fronts: Box<[Front]>,
+}
+
+/// What one entry point adds to a route.
+#[derive(Debug)]
+struct Front {
+    entry_point: Box<str>,
+    /// The middlewares in front of its own, or why it may not be served here.
+    chain: Result<Box<[Arc<Middleware>]>, Code>,
+    /// Those members of it that have a state, the router's own here.
+    own: Box<[Own]>,
 }
 
 #[derive(Debug)]
@@ -153,11 +169,14 @@ fn to_be_made<'c>(
         return names;
     }
     let others = !middlewares.changed.is_empty() || !services.changed.is_empty();
+    let in_front = |model: &&EntryPointModel| middlewares.touch(&model.middlewares, "");
+    let fronts: Vec<&str> = options.models.iter().filter(in_front).map(|model| &*model.entry_point).collect();
     for (name, declared) in &config.routers {
         let Some(before) = previous.memo.routers.get(name) else { continue };
         let touched = (before.by_owner && services_declared_anew)
             || (others && !before.info.errors.is_empty())
             || middlewares.touch(&declared.value.middlewares, &name.provider)
+            || (!fronts.is_empty() && before.info.using.iter().any(|using| fronts.contains(&&**using)))
             || before.service.iter().chain(&before.pages).any(|service| services.changed.contains(service));
         if touched {
             names.insert(name);
@@ -225,11 +244,20 @@ fn moved(route: &Route, places: Option<&[usize]>) -> Route {
 
 impl Draft {
     fn route(&self, name: &Name, target: RouteTarget, entry_point: &EntryPointInfo) -> Route {
+        let front = self.fronts.iter().find(|front| front.entry_point == entry_point.name);
+        let (chain, target) = match (front.map(|front| &front.chain), target) {
+            (_, RouteTarget::Quarantined(code)) => (Box::default(), RouteTarget::Quarantined(code)),
+            (Some(Err(code)), _) => (Box::default(), RouteTarget::Quarantined(*code)),
+            (Some(Ok(before)), target) if !before.is_empty() => {
+                (before.iter().chain(&self.chain).map(Arc::clone).collect(), target)
+            }
+            (_, target) => (self.chain.clone(), target),
+        };
         Route {
             name: name.to_string().into(),
             priority: self.priority,
             matcher: self.matcher.clone(),
-            chain: self.chain.clone(),
+            chain,
             target,
             access_log: self.access_log.unwrap_or(!entry_point.unlogged),
             metrics: self.metrics.unwrap_or(!entry_point.uncounted),
@@ -290,12 +318,16 @@ impl Compiler<'_> {
                 None
             }
         };
-        let pages: Box<[Name]> = chain.iter().filter_map(|member| member.pages()).cloned().collect();
+        let mut pages: Vec<Name> = chain.iter().filter_map(|member| member.pages()).cloned().collect();
         for page in &pages {
             if let Err(fault) = self.pages(page) {
                 case.quarantine(fault, "middlewares");
             }
         }
+        let fronts = self.fronts(&using, draft.map(|draft| &*draft.fronts).unwrap_or_default(), &mut case);
+        let ahead = fronts.iter().filter_map(|front| front.chain.as_ref().ok()).flatten();
+        pages.extend(ahead.filter_map(|member| member.pages()).cloned());
+        let pages: Box<[Name]> = pages.into();
         let quarantined = case.codes.first().copied();
         let mounted = matcher.filter(|_| !using.is_empty());
         let info = RouterInfo {
@@ -318,7 +350,7 @@ impl Compiler<'_> {
                     (target?, chain, own)
                 }
             };
-            Some(Draft { matcher, priority, chain: chain.into(), own, target, access_log, metrics })
+            Some(Draft { matcher, priority, chain: chain.into(), own, target, access_log, metrics, fronts })
         });
         let service = (!router.service.is_empty()).then(|| Name::resolve(&router.service, &name.provider));
         let by_owner = service.as_ref().is_some_and(|service| &*service.provider == "internal");
@@ -372,10 +404,43 @@ impl Compiler<'_> {
         }
     }
 
+    /// What the entry points add. What cannot be had quarantines the router on that entry point alone.
+    fn fronts(&self, using: &[Box<str>], before: &[Front], case: &mut Case<'_>) -> Box<[Front]> {
+        let models = self.options.models.iter().filter(|model| using.contains(&model.entry_point));
+        let front = |model: &EntryPointModel| {
+            let chain = match self.middlewares.flatten(&model.middlewares, "") {
+                _ if model.tls => {
+                    let text = "TLS does not work yet, and an entry point that asks for it never serves in clear";
+                    Err(Fault::new(Code::TlsNotSupportedYet, text))
+                }
+                chain => chain.and_then(|chain| {
+                    chain.iter().filter_map(|member| member.pages()).try_for_each(|page| self.pages(page).map(drop))?;
+                    Ok(chain)
+                }),
+            };
+            let had = before.iter().find(|front| front.entry_point == model.entry_point);
+            let had = had.map(|front| &*front.own).unwrap_or_default();
+            let (chain, own) = match chain {
+                Ok(mut chain) => {
+                    let own = self.middlewares.own(&mut chain, had);
+                    (Ok(chain.into()), own)
+                }
+                Err(fault) => {
+                    let code = fault.code;
+                    case.refused_at(&model.entry_point, fault);
+                    (Err(code), had.into())
+                }
+            };
+            Front { entry_point: model.entry_point.clone(), chain, own }
+        };
+        models.map(front).collect()
+    }
+
     /// Seaway's own services are not for everyone who may write a label.
     fn internal(&self, service: &Name, name: &Name, declared: &Declared<Router>) -> Result<Target, Fault> {
         let own = match &*service.local {
             "api" | "dashboard" => "api",
+            "noop" => "noop",
             "ping" => "ping",
             "prometheus" => "prometheus",
             _ => {
@@ -445,6 +510,15 @@ impl Case<'_> {
             self.report.add(Diagnostic::error(fault.code, origin, fault.text.clone(), consequence).fix(fix));
         }
         self.note(fault);
+    }
+
+    /// An entry point cannot have it.
+    fn refused_at(&mut self, entry_point: &str, fault: Fault) {
+        let text = format!("entry point {entry_point}: {}", fault.text);
+        let consequence = format!("router {} answers 503 on {entry_point}", self.name);
+        let origin = option(&self.declared.origin, "entrypoints");
+        self.report.add(Diagnostic::error(fault.code, origin, text.clone(), consequence));
+        self.errors.push(text);
     }
 
     fn bad_rule(&mut self, what: &str) {

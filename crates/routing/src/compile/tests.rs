@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod entry_points;
 mod files;
 mod incremental;
 mod own;
