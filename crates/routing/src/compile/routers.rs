@@ -16,11 +16,7 @@ use super::middlewares::{Compiled, Middlewares, Own};
 use super::overlap::{self, Overlap};
 use super::report::{Fault, Report, line, option};
 use super::services::Services;
-<<<<<<< ours
-use super::{CompileOptions, EntryPointInfo};
-=======
 use super::{CompileOptions, EntryPointInfo, EntryPointModel};
->>>>>>> theirs
 
 /// Beyond this, priorities are Seaway's own.
 const MAX_PRIORITY: i64 = i64::MAX - 1000;
