@@ -1,12 +1,13 @@
 //! Metrics: what both planes have to tell, put together at each scrape.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::{HeaderName, Method, Response, StatusCode};
 use seaway_config::Severity;
 use seaway_config::statics::{PrometheusOptions, StaticOptions};
 use seaway_provider::Handle;
@@ -154,6 +155,13 @@ fn metrics_options(options: &PrometheusOptions) -> MetricsOptions {
         entry_points: options.add_entry_points_labels,
         routers: options.add_routers_labels,
         services: options.add_services_labels,
+        header_labels: header_labels(&options.header_labels),
         buckets: options.buckets.iter().filter_map(|bound| bound.parse().ok()).collect(),
     }
+}
+
+/// The same: names were checked when they were given.
+fn header_labels(options: &BTreeMap<String, String>) -> Vec<(String, HeaderName)> {
+    let parsed = options.iter().map(|(label, header)| Some((label.clone(), header.parse().ok()?)));
+    parsed.flatten().collect()
 }

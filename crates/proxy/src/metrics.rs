@@ -144,6 +144,7 @@ pub(crate) fn count(trail: &Trail, connection: &Connection, duration: &impl Dere
         lost: trail.lost,
         own_answer: trail.error().filter(|_| ours),
         unrouted: trail.unrouted,
+        headers: trail.header_values,
         broken: trail.error().filter(|_| !ours),
     };
     metrics.count(open.entry_point(), router.map(|it| &**it), service.map(|it| &**it), &exchange);

@@ -12,7 +12,7 @@ use seaway_middleware::Middleware;
 use seaway_middleware::protocol::{Asked, Length};
 use seaway_routing::sticky::Verdict;
 use seaway_routing::{RouteTarget, Server, ServerState, Service};
-use seaway_telemetry::metrics::Protocol;
+use seaway_telemetry::metrics::{HeaderValues, Protocol};
 use seaway_telemetry::{KeptHeaders, Record};
 
 use crate::connection::Connection;
@@ -113,6 +113,8 @@ pub(crate) struct Trail {
     user: Option<Box<str>>,
     /// The headers that the log keeps, where it keeps any.
     kept: Option<Box<KeptHeaders>>,
+    /// The values of headers that metrics have as labels.
+    pub(crate) header_values: HeaderValues,
     /// Why no router took it.
     pub(crate) unrouted: Option<&'static str>,
     /// It was handed to its service, whether there was a server for it or not.
@@ -150,6 +152,7 @@ impl Trail {
             protocol: Protocol::Http,
             user: None,
             kept: None,
+            header_values: HeaderValues::default(),
             unrouted: None,
             forwarded: false,
             logged: true,

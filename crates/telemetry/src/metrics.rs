@@ -18,6 +18,7 @@
 mod cells;
 mod exchange;
 mod facts;
+mod headers;
 mod render;
 mod subject;
 mod worker;
@@ -29,10 +30,12 @@ use std::time::Duration;
 
 pub use exchange::{Exchange, Protocol, Sticky, Verb};
 pub use facts::{Facts, LogFacts, ProviderFacts, ServerFacts};
+pub use headers::HeaderValues;
 pub use subject::{Kind, Subject};
 pub use worker::{OpenConnection, WorkerMetrics};
 
 use cells::Cells;
+use headers::Headers;
 use subject::{Identity, Label};
 
 /// How long what has left the table is remembered: a deployment that takes everything down first starts no new series.
@@ -52,11 +55,19 @@ pub struct MetricsOptions {
     pub services: bool,
     /// Upper bounds of the buckets for durations, in seconds, ascending.
     pub buckets: Vec<f64>,
+    /// Labels of the counters of requests, each with the request header that gives its value.
+    pub header_labels: Vec<(String, http::HeaderName)>,
 }
 
 impl Default for MetricsOptions {
     fn default() -> Self {
-        Self { entry_points: true, routers: false, services: true, buckets: vec![0.1, 0.3, 1.2, 5.0] }
+        Self {
+            entry_points: true,
+            routers: false,
+            services: true,
+            buckets: vec![0.1, 0.3, 1.2, 5.0],
+            header_labels: Vec::new(),
+        }
     }
 }
 
@@ -69,6 +80,8 @@ pub struct Metrics {
     /// What each worker has handed over for reading.
     workers: Box<[Mutex<Vec<Arc<Cells>>>]>,
     known: Mutex<HashMap<Identity, Known>>,
+    /// Values of the headers that are labels.
+    headers: Headers,
     /// Counts up when something is forgotten, so that workers know when to look.
     forgotten: AtomicU64,
 }
@@ -90,6 +103,7 @@ impl Metrics {
             bounds,
             workers: (0..workers.max(1)).map(|_| Mutex::default()).collect(),
             known: Mutex::default(),
+            headers: Headers::default(),
             forgotten: AtomicU64::new(0),
         }
     }

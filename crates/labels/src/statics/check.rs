@@ -280,6 +280,23 @@ impl Check<'_> {
             let message = format!("more than {MOST_BUCKETS} buckets would make each series too long");
             self.bad(&path, message, "0.1,0.3,1.2,5");
         }
+        for (label, header) in &prometheus.header_labels {
+            let path = ["metrics", "prometheus", "headerLabels", label];
+            let taken = ["code", "method", "protocol", "entrypoint", "router", "service", "le"];
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if taken.contains(&&**label)
+                || label.starts_with(|c: char| c.is_ascii_digit())
+                || !label.chars().all(is_name)
+            {
+                let message =
+                    format!("a label needs a name of its own, of letters, digits and `_`, unlike `{}`", show(label));
+                return self.bad(&path[..3], message, "useragent=User-Agent");
+            }
+            let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+            if header.is_empty() || !header.bytes().all(is_token) {
+                return self.bad(&path, format!("`{}` is not the name of a header", show(header)), "User-Agent");
+            }
+        }
     }
 
     /// Something is to be answered on this entry point, so there must be one of that name.

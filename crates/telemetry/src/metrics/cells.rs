@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::exchange::Key;
+use super::headers::HeaderValues;
 use super::subject::Label;
 
 /// Counters in one line.
@@ -20,6 +21,8 @@ pub(super) enum Slot {
     /// Exchanges of one status, method and protocol: nanoseconds, bytes of requests, bytes of responses, and the
     /// buckets, that beyond all bounds last.
     Exchanges(Key),
+    /// Requests of one status, method and protocol with these values of headers.
+    Headed(Key, HeaderValues),
     /// What Seaway decided for a service's requests: see [`tally`].
     Tally,
     /// Connections: opened, closed.

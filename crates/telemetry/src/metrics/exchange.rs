@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::headers::HeaderValues;
+
 /// One exchange that has ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Exchange {
@@ -29,6 +31,8 @@ pub struct Exchange {
     pub lost: bool,
     /// Seaway answered in a server's place, for this reason.
     pub own_answer: Option<&'static str>,
+    /// The values of the headers that are labels.
+    pub headers: HeaderValues,
     /// No router took it, for this reason.
     pub unrouted: Option<&'static str>,
     /// The response did not reach its end, for this reason.

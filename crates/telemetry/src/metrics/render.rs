@@ -5,6 +5,7 @@ use std::fmt::{Display, Write};
 use std::time::{Duration, SystemTime};
 
 use super::cells::{Cells, Slot, place, tally};
+use super::exchange::Key;
 use super::facts::Facts;
 use super::subject::Identity;
 use super::{Kind, Metrics, Sticky};
@@ -28,6 +29,8 @@ pub(super) fn render(metrics: &Metrics, facts: &Facts<'_>) -> String {
 /// What all workers have counted together, in the order in which it is told.
 struct Sums<'c> {
     exchanges: BTreeMap<(&'c Identity, Slot), Vec<u64>>,
+    /// Requests by values of headers too.
+    headed: BTreeMap<(&'c Identity, Slot), u64>,
     services: BTreeMap<&'c str, Vec<u64>>,
     reasons: BTreeMap<(Slot, &'c str), u64>,
     /// Opened, open, by entry point.
@@ -40,6 +43,7 @@ impl<'c> Sums<'c> {
     fn new(metrics: &Metrics, cells: &'c [(usize, std::sync::Arc<Cells>)], facts: &Facts<'c>) -> Self {
         let mut sums = Self {
             exchanges: BTreeMap::new(),
+            headed: BTreeMap::new(),
             services: BTreeMap::new(),
             reasons: BTreeMap::new(),
             connections: facts.entry_points.iter().map(|name| (*name, (0, 0))).collect(),
@@ -55,6 +59,7 @@ impl<'c> Sums<'c> {
                         place::BUCKETS + metrics.bounds.len() + 1,
                     );
                 }
+                Slot::Headed(..) => *sums.headed.entry((identity, slot)).or_default() += cells.get(0),
                 Slot::Tally => add(sums.services.entry(&identity.name).or_default(), cells, tally::COUNT),
                 Slot::OwnAnswer(_) | Slot::Unrouted(_) | Slot::Broken(_) => {
                     *sums.reasons.entry((slot, &identity.name)).or_default() += cells.get(0);
@@ -162,8 +167,13 @@ impl Page {
         }
         let word = scope.word;
         self.family(scope.requests, "counter", &format!("Requests that {word} has handled."));
-        for (labels, values) in &rows {
-            self.put(scope.requests, labels, requests(values));
+        if metrics.options.header_labels.is_empty() {
+            for (labels, values) in &rows {
+                self.put(scope.requests, labels, requests(values));
+            }
+        }
+        for ((identity, slot), count) in sums.headed.iter().filter(|((identity, _), _)| identity.kind == scope.kind) {
+            self.put(scope.requests, &headed(metrics, identity, *slot), count);
         }
         self.family(
             scope.duration,
@@ -362,14 +372,28 @@ fn requests(values: &[u64]) -> u64 {
 
 fn labels(identity: &Identity, slot: Slot) -> String {
     let Slot::Exchanges(key) = slot else { return String::new() };
-    let (code, name, service) = (key.code(), &*identity.name, &*identity.service);
-    let (method, protocol) = (key.verb(), key.protocol());
+    let code = key.code();
+    join(&pairs(identity, key, &code))
+}
+
+/// The same with the labels that headers give, all in the order of their names.
+fn headed(metrics: &Metrics, identity: &Identity, slot: Slot) -> String {
+    let Slot::Headed(key, number) = slot else { return String::new() };
+    let (code, names) = (key.code(), &metrics.options.header_labels);
+    let values = metrics.headers.values(number, names.len());
+    let mut labels = pairs(identity, key, &code);
+    labels.extend(names.iter().zip(&values).map(|((name, _), value)| (name.as_str(), &**value)));
+    labels.sort_unstable();
+    join(&labels)
+}
+
+fn pairs<'l>(identity: &'l Identity, key: Key, code: &'l str) -> Vec<(&'l str, &'l str)> {
+    let (name, service) = (&*identity.name, &*identity.service);
+    let (method, protocol) = (("method", key.verb()), ("protocol", key.protocol()));
     match identity.kind {
-        Kind::EntryPoint => join(&[("code", &code), ("entrypoint", name), ("method", method), ("protocol", protocol)]),
-        Kind::Router => {
-            join(&[("code", &code), ("method", method), ("protocol", protocol), ("router", name), ("service", service)])
-        }
-        Kind::Service => join(&[("code", &code), ("method", method), ("protocol", protocol), ("service", name)]),
+        Kind::EntryPoint => vec![("code", code), ("entrypoint", name), method, protocol],
+        Kind::Router => vec![("code", code), method, protocol, ("router", name), ("service", service)],
+        Kind::Service => vec![("code", code), method, protocol, ("service", name)],
     }
 }
 

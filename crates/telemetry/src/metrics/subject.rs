@@ -1,15 +1,20 @@
 //! What exchanges are counted for.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cells::{Cells, Slot, place, tally};
 use super::exchange::{Exchange, Key, Measured, Sticky, nanoseconds};
+use super::headers::{BEYOND, HeaderValues};
 
 /// Most combinations of status, method and protocol that one subject has of its own in one worker. A server that
 /// answers with every number there is gets its further ones counted by class.
 const MOST_KEYS: usize = 256;
+
+/// Most series of a subject with values of headers, before status and values are told no more.
+const MOST_HEADED: usize = 2000;
 
 /// What a subject is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,11 +72,21 @@ pub struct Subject {
     /// Of a service: what Seaway decided. Of an entry point: its connections.
     pub(super) own: Option<Arc<Cells>>,
     reasons: RefCell<Vec<Arc<Cells>>>,
+    headed: RefCell<HashMap<(Key, HeaderValues), Arc<Cells>>>,
 }
 
 impl Subject {
     pub(super) fn new(label: Arc<Label>, number: usize, counts: bool, own: Option<Arc<Cells>>) -> Self {
-        Self { label, number, counts, last: Cell::new(0), series: RefCell::default(), own, reasons: RefCell::default() }
+        Self {
+            label,
+            number,
+            counts,
+            last: Cell::new(0),
+            series: RefCell::default(),
+            own,
+            reasons: RefCell::default(),
+            headed: RefCell::default(),
+        }
     }
 
     /// An entry point's number among those of its worker, in the order in which they were asked for.
@@ -131,6 +146,15 @@ impl Subject {
             cells.add(tally::HELD, 1);
             cells.add(tally::HELD_NANOSECONDS, nanoseconds(exchange.held));
         }
+    }
+
+    /// Counts a request with the values of its headers. There are at most [`MOST_HEADED`] series, and one more for each
+    /// status, method and protocol.
+    pub(super) fn headed(&self, key: Key, values: HeaderValues, make: impl Fn(Slot) -> Arc<Cells>) {
+        let Ok(mut headed) = self.headed.try_borrow_mut() else { return };
+        let is_new = !headed.contains_key(&(key, values));
+        let (key, values) = if is_new && headed.len() >= MOST_HEADED { (key.class(), BEYOND) } else { (key, values) };
+        headed.entry((key, values)).or_insert_with(|| make(Slot::Headed(key, values))).add(0, 1);
     }
 
     /// Counts one more for a reason. There are as many as the code has texts for.

@@ -319,3 +319,38 @@ fn every_word_for_affinity_has_its_counter() {
         assert_eq!(value(&page, &format!("seaway_service_sticky_total{{{labels}}}")), n);
     }
 }
+
+#[test]
+fn headers_that_are_labels_divide_the_counters_of_requests() {
+    let header_labels = vec![("agent".to_owned(), http::HeaderName::from_static("user-agent"))];
+    let options = MetricsOptions { header_labels, ..MetricsOptions::default() };
+    let metrics = Arc::new(Metrics::new(options, 2));
+    let workers = [metrics.worker(0), metrics.worker(1)];
+    let ask = |worker: &WorkerMetrics, agent: &str| {
+        let mut headers = http::HeaderMap::new();
+        if !agent.is_empty() {
+            headers.insert("user-agent", http::HeaderValue::from_str(agent).unwrap());
+        }
+        Exchange { headers: worker.header_values(&headers), ..exchange(200, 1) }
+    };
+    for (worker, agent) in [(0, "curl \"x\""), (1, "curl \"x\""), (1, "other/1"), (0, "")] {
+        count(&workers[worker], Some("web@docker"), &[ask(&workers[worker], agent)]);
+    }
+    let page = page(&metrics);
+    let of = |agent: &str| {
+        format!(
+            r#"traefik_entrypoint_requests_total{{agent="{agent}",code="200",entrypoint="web",method="GET",protocol="http"}}"#
+        )
+    };
+    assert_eq!((value(&page, &of(r#"curl \"x\""#)), value(&page, &of("other/1")), value(&page, &of(""))), (2, 1, 1));
+    assert!(page.contains(r#"traefik_service_requests_total{agent="other/1",code="200","#), "{page}");
+    assert!(!page.contains("traefik_entrypoint_requests_total{code="), "each request is told once: {page}");
+    assert!(page.contains("traefik_entrypoint_responses_bytes_total{code="), "other counters are not divided");
+    for n in 0..3 * headers::MOST {
+        count(&workers[0], None, &[ask(&workers[0], &format!("agent-{n}"))]);
+    }
+    let page = self::page(&metrics);
+    let series = page.lines().filter(|line| line.starts_with("traefik_entrypoint_requests_total{")).count();
+    assert!(series <= headers::MOST + 2, "{series}");
+    assert!(value(&page, &of("other")) > headers::MOST as u64, "what is beyond is counted together");
+}

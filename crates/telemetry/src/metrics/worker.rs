@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::cells::{Cells, Slot, place, tally};
 use super::exchange::{Exchange, Measured};
+use super::headers::{HeaderValues, shown};
 use super::subject::{Identity, Kind, Subject};
 use super::{Metrics, lock};
 
@@ -82,6 +83,9 @@ impl WorkerMetrics {
             service.count(&measured, |slot| self.cells(service, slot));
             service.decided(exchange);
         }
+        if !self.metrics.options.header_labels.is_empty() {
+            self.count_headed(entry, router, service, exchange, measured);
+        }
         if let Some(reason) = exchange.own_answer {
             entry.reason(Slot::OwnAnswer(reason), |slot| self.cells(entry, slot));
         }
@@ -90,6 +94,37 @@ impl WorkerMetrics {
         }
         if let Some(reason) = exchange.broken {
             entry.reason(Slot::Broken(reason), |slot| self.cells(entry, slot));
+        }
+    }
+
+    /// The values of the headers that are labels; the same for all requests where none is.
+    pub fn header_values(&self, headers: &http::HeaderMap) -> HeaderValues {
+        let labels = &self.metrics.options.header_labels;
+        if labels.is_empty() {
+            return HeaderValues::default();
+        }
+        let value = |name| headers.get(name).map_or_else(|| "".into(), |value| shown(value.as_bytes()));
+        self.metrics.headers.number(labels.iter().map(|(_, name)| value(name)).collect())
+    }
+
+    fn count_headed(
+        &self,
+        entry: &Subject,
+        router: Option<&Subject>,
+        service: Option<&Subject>,
+        exchange: &Exchange,
+        measured: Measured,
+    ) {
+        let values = exchange.headers;
+        if self.metrics.options.entry_points {
+            entry.headed(measured.key, values, |slot| self.cells(entry, slot));
+        }
+        if let Some(router) = router {
+            router.headed(measured.key, values, |slot| self.cells(router, slot));
+        }
+        if let Some(service) = service {
+            let key = measured.with_status(exchange.service_status).key;
+            service.headed(key, values, |slot| self.cells(service, slot));
         }
     }
 
@@ -135,7 +170,7 @@ impl WorkerMetrics {
             Slot::Exchanges(_) => place::BUCKETS + self.metrics.bounds.len() + 1,
             Slot::Tally => tally::COUNT,
             Slot::Connections => 2,
-            Slot::OwnAnswer(_) | Slot::Unrouted(_) | Slot::Broken(_) => 1,
+            Slot::Headed(..) | Slot::OwnAnswer(_) | Slot::Unrouted(_) | Slot::Broken(_) => 1,
         };
         self.told(Cells::new(&subject.label, slot, count))
     }
