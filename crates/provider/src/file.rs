@@ -111,6 +111,8 @@ impl FileProvider {
         let mut plan = Plan::now();
         let mut poll = tokio::time::interval(timing.poll);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Somebody asks for it, whatever can be seen from outside.
+        let mut asked = true;
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(plan.due.unwrap_or_else(Instant::now)), if plan.due.is_some() => {}
@@ -120,6 +122,7 @@ impl FileProvider {
                 }
                 Some(()) = reload.recv() => {
                     tracing::info!(target: "seaway::files", "reading all of it again");
+                    asked = true;
                 }
                 _ = poll.tick(), if watch => {
                     let Some((back, differs)) = off_runtime(desk, |(library, _)| library.is_another()).await else {
@@ -134,7 +137,12 @@ impl FileProvider {
                 () = updates.closed() => return,
             }
             plan = Plan::default();
-            let looked = off_runtime(desk, |(library, watcher)| {
+            let asked = std::mem::take(&mut asked);
+            let looked = off_runtime(desk, move |(library, watcher)| {
+                // Beside the file stands what is none of ours.
+                if !asked && !library.is_worth_it() {
+                    return Looked::default();
+                }
                 // First watched, then read: what changes in between is told.
                 watcher.follow();
                 library.look(Instant::now())
@@ -186,13 +194,13 @@ impl Plan {
     fn note(&mut self, change: Change, timing: Timing) {
         let now = Instant::now();
         match change {
-            Change::Written(path) => {
+            Change::Written(path) if library::format(&path).is_some() => {
                 self.open.insert(path);
             }
             Change::Closed(path) => {
                 self.open.remove(&path);
             }
-            Change::Other => {}
+            Change::Written(_) | Change::Other => {}
         }
         let first = *self.first.get_or_insert(now);
         self.due = Some(match self.open.is_empty() {

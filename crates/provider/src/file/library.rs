@@ -99,8 +99,13 @@ impl Library {
         }
     }
 
+    /// There is something to look at: some file is another than when it was last looked at, or in doubt.
+    pub(super) fn is_worth_it(&self) -> bool {
+        self.is_another() || self.known.values().any(|known| known.doubt.is_some())
+    }
+
     /// Some file is another than when it was last looked at.
-    pub(super) fn is_another(&mut self) -> bool {
+    pub(super) fn is_another(&self) -> bool {
         let (files, _) = self.files();
         self.fingerprint != Some(self.print(&files))
     }

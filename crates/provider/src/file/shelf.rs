@@ -73,11 +73,11 @@ pub(super) fn find(folder: &Path) -> Found {
 
 /// A file's text.
 pub(super) fn read(path: &Path) -> Result<String, Trouble> {
-    let file = File::open(path).map_err(|error| trouble(&error))?;
-    let about = file.metadata().map_err(|error| trouble(&error))?;
-    if !about.is_file() {
+    // Before it is opened: opening a pipe waits for whoever writes into it.
+    if !std::fs::metadata(path).map_err(|error| trouble(&error))?.is_file() {
         return Err(Trouble::Unreadable("it is no regular file".to_owned()));
     }
+    let file = File::open(path).map_err(|error| trouble(&error))?;
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| trouble(&error))?;
     if bytes.len() as u64 > MOST_BYTES {

@@ -293,6 +293,32 @@ async fn where_nobody_tells_of_changes_they_are_found() {
     assert!(!library.is_another());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_beside_the_file_is_none_of_it() {
+    let mut desk =
+        Desk::start("a.yml", true, timing(), |folder| fs::write(folder.join("a.yml"), router("one")).unwrap());
+    desk.until_routers(&["one"]).await;
+    // A log that is never closed, and files that are called like ours.
+    let mut log = fs::File::create(desk.path("app.log")).unwrap();
+    for n in 0..20 {
+        std::io::Write::write_all(&mut log, b"a line\n").unwrap();
+        desk.write("b.yml", &router(&format!("other{n}")));
+    }
+    desk.write("a.yml", &router("two"));
+    desk.until_routers(&["two"]).await;
+    assert_eq!(desk.sent, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_is_not_waited_for() {
+    let mut desk = Desk::start("", true, timing(), |folder| {
+        nix::unistd::mkfifo(&folder.join("pipe.yml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        fs::write(folder.join("a.yml"), router("a")).unwrap();
+    });
+    let found = desk.until_routers(&["a"]).await;
+    assert_eq!(codes(&found), [Code::UnreadableFile], "{found:#?}");
+}
+
 #[test]
 fn options_that_name_nothing_are_refused() {
     let named =
