@@ -13,10 +13,12 @@ mod add_prefix;
 mod basic_auth;
 mod buffering;
 mod circuit_breaker;
+mod compress;
 mod digest_auth;
 mod encoded_characters;
 mod errors;
 mod expression;
+mod forward_auth;
 mod headers;
 mod in_flight_req;
 mod ip_allow_list;
@@ -48,9 +50,11 @@ pub use add_prefix::AddPrefix;
 pub use basic_auth::BasicAuth;
 pub use buffering::Buffering;
 pub use circuit_breaker::CircuitBreaker;
+pub use compress::Compress;
 pub use digest_auth::DigestAuth;
 pub use encoded_characters::EncodedCharacters;
 pub use errors::Errors;
+pub use forward_auth::ForwardAuth;
 pub use headers::Headers;
 pub use in_flight_req::InFlightReq;
 pub use ip_allow_list::IpAllowList;
@@ -101,6 +105,10 @@ pub enum Middleware {
     EncodedCharacters(EncodedCharacters),
     /// Tells the server about the client's certificate.
     PassTlsClientCert(PassTlsClientCert),
+    /// Asks another server whether a request may pass.
+    ForwardAuth(Box<ForwardAuth>),
+    /// Compresses responses.
+    Compress(Compress),
     /// Bounds bodies, and waits for all of a request before it is sent.
     Buffering(Buffering),
     /// Shows a service's pages in place of responses that say that something is wrong.
@@ -137,7 +145,10 @@ impl Middleware {
             Config::Errors(options) => Errors::compile(options).map(Self::Errors),
             Config::Retry(options) => Retry::compile(options).map(Self::Retry),
             Config::CircuitBreaker(options) => CircuitBreaker::compile(options).map(Self::CircuitBreaker),
-            Config::ForwardAuth(_) | Config::Compress(_) => Err("this does not work yet".to_owned()),
+            Config::ForwardAuth(options) => {
+                ForwardAuth::compile(options).map(|it| Self::ForwardAuth(Box::new(it)))
+            }
+            Config::Compress(options) => Compress::compile(options).map(Self::Compress),
             Config::Chain(_) => Err("a chain has no compiled form of its own".to_owned()),
             Config::Broken {} => Err("no usable type is declared".to_owned()),
         }
@@ -179,6 +190,8 @@ impl Middleware {
             Self::DigestAuth(it) => it.on_request(head, cx),
             Self::EncodedCharacters(it) => it.on_request(head),
             Self::PassTlsClientCert(it) => it.on_request(head),
+            Self::ForwardAuth(it) => it.on_request(head, cx),
+            Self::Compress(it) => it.on_request(head, cx),
             Self::Buffering(it) => it.on_request(head, cx),
             Self::Errors(it) => it.on_request(head, cx),
             Self::Retry(it) => it.on_request(head, cx),
@@ -192,6 +205,7 @@ impl Middleware {
             Self::BasicAuth(it) => it.resume(head, cx, &got),
             Self::DigestAuth(it) => it.resume(head, cx, &got),
             Self::RateLimit(it) => it.resume(&got),
+            Self::ForwardAuth(it) => it.resume(head, cx, got),
             Self::Buffering(it) => it.resume(&got),
             // Nobody asked: nothing is let through that a middleware has not decided about.
             _ => Flow::answer(Answer::text(
@@ -206,6 +220,8 @@ impl Middleware {
         match self {
             Self::Headers(it) => it.on_response(head, cx.memory),
             Self::CircuitBreaker(it) => it.on_response(head, came, cx.memory),
+            Self::ForwardAuth(it) => it.on_response(head, cx.memory),
+            Self::Compress(it) => return it.on_response(head, came, cx.memory),
             Self::Buffering(it) => return it.on_response(head, came, cx),
             Self::Errors(it) => return it.on_response(head, came, cx),
             Self::Retry(it) => return it.on_response(head, came, cx),
@@ -255,6 +271,8 @@ impl Middleware {
             Self::DigestAuth(_) => "digestauth",
             Self::EncodedCharacters(_) => "encodedcharacters",
             Self::PassTlsClientCert(_) => "passtlsclientcert",
+            Self::ForwardAuth(_) => "forwardauth",
+            Self::Compress(_) => "compress",
             Self::Buffering(_) => "buffering",
             Self::Errors(_) => "errors",
             Self::Retry(_) => "retry",
@@ -311,6 +329,8 @@ mod tests {
             }),
             Config::EncodedCharacters(model::EncodedCharacters::default()),
             Config::PassTlsClientCert(model::PassTlsClientCert::default()),
+            Config::ForwardAuth(model::ForwardAuth { address: text("http://auth"), ..Default::default() }),
+            Config::Compress(model::Compress::default()),
             Config::Buffering(model::Buffering::default()),
             Config::Errors(model::Errors {
                 status: vec![text("404")],
