@@ -14,6 +14,7 @@ mod basic_auth;
 mod buffering;
 mod circuit_breaker;
 mod compress;
+mod content_type;
 mod digest_auth;
 mod encoded_characters;
 mod errors;
@@ -51,6 +52,7 @@ pub use basic_auth::BasicAuth;
 pub use buffering::Buffering;
 pub use circuit_breaker::CircuitBreaker;
 pub use compress::Compress;
+pub use content_type::ContentType;
 pub use digest_auth::DigestAuth;
 pub use encoded_characters::EncodedCharacters;
 pub use errors::Errors;
@@ -101,6 +103,8 @@ pub enum Middleware {
     BasicAuth(BasicAuth),
     /// The same, and the password does not go over the wire.
     DigestAuth(DigestAuth),
+    /// Gives responses without a type the one that they look like.
+    ContentType(ContentType),
     /// Refuses paths with certain percent-encoded characters.
     EncodedCharacters(EncodedCharacters),
     /// Tells the server about the client's certificate.
@@ -139,6 +143,7 @@ impl Middleware {
             Config::RateLimit(options) => RateLimit::compile(options).map(Self::RateLimit),
             Config::BasicAuth(options) => BasicAuth::compile(options, files).map(Self::BasicAuth),
             Config::DigestAuth(options) => DigestAuth::compile(options, files).map(Self::DigestAuth),
+            Config::ContentType(options) => ContentType::compile(options).map(Self::ContentType),
             Config::EncodedCharacters(options) => EncodedCharacters::compile(options).map(Self::EncodedCharacters),
             Config::PassTlsClientCert(options) => PassTlsClientCert::compile(options).map(Self::PassTlsClientCert),
             Config::Buffering(options) => Buffering::compile(options).map(Self::Buffering),
@@ -188,6 +193,7 @@ impl Middleware {
             Self::RateLimit(it) => it.on_request(head, cx),
             Self::BasicAuth(it) => it.on_request(head, cx),
             Self::DigestAuth(it) => it.on_request(head, cx),
+            Self::ContentType(_) => Flow::Next,
             Self::EncodedCharacters(it) => it.on_request(head),
             Self::PassTlsClientCert(it) => it.on_request(head),
             Self::ForwardAuth(it) => it.on_request(head, cx),
@@ -219,6 +225,7 @@ impl Middleware {
     pub fn on_response(&self, head: &mut ResponseHead<'_>, came: &Came, cx: &mut Context<'_>) -> Back {
         match self {
             Self::Headers(it) => it.on_response(head, cx.memory),
+            Self::ContentType(it) => return it.on_response(head, came),
             Self::CircuitBreaker(it) => it.on_response(head, came, cx.memory),
             Self::ForwardAuth(it) => it.on_response(head, cx.memory),
             Self::Compress(it) => return it.on_response(head, came, cx.memory),
@@ -228,6 +235,13 @@ impl Middleware {
             _ => {}
         }
         Back::Next
+    }
+
+    /// What was asked for with [`Back::Peek`]: the beginning of the body, empty if there is none.
+    pub fn on_beginning(&self, head: &mut ResponseHead<'_>, beginning: &[u8]) {
+        if let Self::ContentType(it) = self {
+            it.on_beginning(head, beginning);
+        }
     }
 
     /// The hooks on the way out read [`Context::now`], or [`Self::on_end`] does something.
@@ -269,6 +283,7 @@ impl Middleware {
             Self::RateLimit(_) => "ratelimit",
             Self::BasicAuth(_) => "basicauth",
             Self::DigestAuth(_) => "digestauth",
+            Self::ContentType(_) => "contenttype",
             Self::EncodedCharacters(_) => "encodedcharacters",
             Self::PassTlsClientCert(_) => "passtlsclientcert",
             Self::ForwardAuth(_) => "forwardauth",
@@ -327,6 +342,7 @@ mod tests {
                 users: vec![Secret::new("a:traefik:d63daa5fe0a90d38a38fae99f8a2c8da")],
                 ..Default::default()
             }),
+            Config::ContentType(model::ContentType::default()),
             Config::EncodedCharacters(model::EncodedCharacters::default()),
             Config::PassTlsClientCert(model::PassTlsClientCert::default()),
             Config::ForwardAuth(model::ForwardAuth { address: text("http://auth"), ..Default::default() }),

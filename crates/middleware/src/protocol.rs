@@ -331,6 +331,9 @@ pub enum Back {
     Again(Box<Again>),
     /// Drop the response, and show a page in its place.
     Page(Box<Page>),
+    /// Read the beginning of the body first, and give it to
+    /// [`Middleware::on_beginning`](crate::Middleware::on_beginning). Only for the response of a server.
+    Peek,
     /// Change the body as it goes out. The hook has changed the head to fit.
     Transform(Box<dyn Transform>),
     /// Read the response's whole body first. If it is longer than so many bytes, answer this in place of it.

@@ -17,7 +17,7 @@ use seaway_routing::{Route, RouteTarget};
 use crate::body::{ClientBody, REPLAY_LIMIT, Source};
 use crate::composite;
 use crate::connection::Connection;
-use crate::effects::changed::Changes;
+use crate::effects::changed::{Before, Changes};
 use crate::effects::{self, Unmet};
 use crate::error::{ClientLeft, ProxyError, Side};
 use crate::forward::{Forwarded, Outgoing};
@@ -146,6 +146,7 @@ impl<'a> Passage<'a> {
                     *answer = self.given(*given);
                 }
                 Back::Transform(change) => answer.changes.push(change),
+                Back::Peek => Box::pin(self.peek(answer, middleware)).await,
                 Back::Hold(limit, instead) => Box::pin(self.hold(answer, limit, *instead)).await,
                 Back::Page(page) => {
                     self.discard(answer);
@@ -313,6 +314,20 @@ impl<'a> Passage<'a> {
         Ok(answer)
     }
 
+    /// Reads the beginning of a server's body.
+    async fn peek(&mut self, answer: &mut Answer, middleware: &Middleware) {
+        if !matches!(answer.content, Content::Upstream) || !answer.changes.is_empty() {
+            return;
+        }
+        let Ok(beginning) = self.flight.read_first().await else { return self.cut(answer) };
+        let mut status = answer.status;
+        middleware.on_beginning(&mut ResponseHead { status: &mut status, headers: &mut answer.headers }, &beginning);
+        match self.flight.completes() {
+            true => answer.content = Content::Local(beginning),
+            false => answer.changes.push(Box::new(Before(Some(beginning)))),
+        }
+    }
+
     /// Reads the whole body of a response.
     async fn hold(&mut self, answer: &mut Answer, limit: u64, instead: seaway_middleware::Answer) {
         match &answer.content {
@@ -324,15 +339,18 @@ impl<'a> Passage<'a> {
                     self.discard(answer);
                     *answer = self.given(instead);
                 }
-                Err(_) => {
-                    self.flight.is_cut();
-                    self.discard(answer);
-                    let (lost, error) = (self.flight.trail.lost, ProxyError::UpstreamClosed);
-                    *answer = Answer::local(bare(error.status(), "Bad Gateway"));
-                    answer.from = CameFrom::Failure { sent: lost };
-                }
+                Err(_) => self.cut(answer),
             },
         }
+    }
+
+    /// A response broke off before anything of it was sent.
+    fn cut(&mut self, answer: &mut Answer) {
+        self.flight.is_cut();
+        self.discard(answer);
+        let (lost, error) = (self.flight.trail.lost, ProxyError::UpstreamClosed);
+        *answer = Answer::local(bare(error.status(), "Bad Gateway"));
+        answer.from = CameFrom::Failure { sent: lost };
     }
 
     /// Lets go of a response that is not sent.

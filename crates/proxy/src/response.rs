@@ -127,6 +127,28 @@ impl Flight {
         Ok(Some(all.into()))
     }
 
+    /// Reads the first piece of a response's body; empty if it has none.
+    pub(crate) async fn read_first(&mut self) -> Result<Bytes, Cut> {
+        while let Some(lease) = self.lease.as_mut().filter(|lease| !lease.is_received()) {
+            let Some(frame) = poll_fn(|cx| lease.poll_body(cx)).await else { break };
+            match frame?.into_data() {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => return Ok(data),
+                Err(_) => break,
+            }
+        }
+        Ok(Bytes::new())
+    }
+
+    /// Settles the response if there is no more of it.
+    pub(crate) fn completes(&mut self) -> bool {
+        let is_over = self.lease.as_ref().is_some_and(|lease| lease.is_received());
+        if is_over {
+            self.complete();
+        }
+        is_over
+    }
+
     /// Nobody wants the response. Where the rest of it is there already, its connection serves on.
     pub(crate) fn discard(&mut self) {
         let Some(lease) = &mut self.lease else { return };

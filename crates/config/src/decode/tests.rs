@@ -339,6 +339,7 @@ fn documented_defaults_are_the_defaults() {
     check::<model::DigestAuth>(&["realm"]);
     check::<model::InFlightReq>(&[]);
     check::<model::RateLimit>(&[]);
+    check::<model::ContentType>(&[]);
     check::<model::EncodedCharacters>(&[]);
     check::<model::PassTlsClientCert>(&[]);
     check::<model::RedirectRegex>(&[]);

@@ -82,6 +82,7 @@ types! {
     RateLimit, rate_limit, "rateLimit", "ratelimit", "Bounds how often requests of one source come.";
     BasicAuth, basic_auth, "basicAuth", "basicauth", "Lets in who knows a name and its password.";
     DigestAuth, digest_auth, "digestAuth", "digestauth", "Lets in who knows a name and its password, which does not go over the wire.";
+    ContentType, content_type, "contentType", "contenttype", "Gives responses without a type the one that they look like.";
     EncodedCharacters, encoded_characters, "encodedCharacters", "encodedcharacters", "Refuses paths with certain percent-encoded characters.";
     PassTlsClientCert, pass_tls_client_cert, "passTLSClientCert", "passtlsclientcert", "Tells the server about the client's certificate.";
     ForwardAuth, forward_auth, "forwardAuth", "forwardauth", "Asks another server whether a request may pass.";
@@ -114,8 +115,7 @@ options! {
 
 /// Options that Traefik has and that do not work yet, as paths below `http.`: recognised, answered with SW0108 and
 /// never taken for a typo. `*` stands for a name.
-pub const NOT_YET: &[&str] =
-    &["middlewares.*.contentType", "middlewares.*.grpcWeb", "middlewares.*.plugin", "middlewares.*.rateLimit.redis"];
+pub const NOT_YET: &[&str] = &["middlewares.*.grpcWeb", "middlewares.*.plugin", "middlewares.*.rateLimit.redis"];
 
 #[cfg(test)]
 mod tests {

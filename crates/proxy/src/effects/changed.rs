@@ -29,7 +29,8 @@ pub(crate) struct Changed {
 impl Changed {
     /// The body that the exchange's connection brings.
     pub(crate) fn new(flight: Flight, changes: Changes) -> Self {
-        Self { flight: Some(flight), changes, unflushed: false, trailers: None }
+        // A change may have something to give before anything comes.
+        Self { flight: Some(flight), changes, unflushed: true, trailers: None }
     }
 
     /// The exchange, until the last byte is out.
@@ -98,6 +99,27 @@ impl Drop for Changed {
         if let Some(flight) = &mut self.flight {
             flight.is_left();
         }
+    }
+}
+
+/// Gives what was read before, and then everything as it is.
+pub(crate) struct Before(pub(crate) Option<Bytes>);
+
+impl Transform for Before {
+    fn piece(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
+        self.flush(out)?;
+        out.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
+        out.extend_from_slice(&self.0.take().unwrap_or_default());
+        Ok(())
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>, out: &mut Vec<u8>) -> Result<Option<HeaderMap>, Broken> {
+        self.flush(out)?;
+        Ok(trailers)
     }
 }
 
