@@ -250,8 +250,8 @@ impl ServiceState {
 pub struct StateRegistry {
     workers: usize,
     connectors: Option<Arc<dyn MakeConnector>>,
-    /// What services get that name no transport, and why it may have no TLS.
-    usual: OnceLock<(Arc<Transport>, Option<String>)>,
+    /// What services get that name no transport.
+    usual: OnceLock<Arc<Transport>>,
     transports: AtomicU32,
     inner: Mutex<Inner>,
 }
@@ -306,25 +306,37 @@ impl StateRegistry {
     ///
     /// Why they cannot be used.
     pub(crate) fn transport(&self, options: &ServersTransport) -> Result<Arc<Transport>, String> {
-        let connector = self.connectors.as_ref().map(|connectors| connectors.make(options)).transpose()?;
         // Sixteen million of them may come and go before one gets the number of another.
         let number = self.transports.fetch_add(1, Ordering::Relaxed) % ((1 << 23) - 1) + 1;
-        Ok(Arc::new(Transport::new(number, options, connector)))
+        let transport = Transport::new(number, options);
+        if let Some(connectors) = &self.connectors {
+            let made = connectors.make(options)?;
+            transport.connector.get_or_init(|| made);
+        }
+        Ok(Arc::new(transport))
     }
 
-    /// The transport of services that name none, and why it may have no TLS.
-    pub(crate) fn usual_transport(&self) -> &(Arc<Transport>, Option<String>) {
+    /// The transport of services that name none.
+    pub(crate) fn usual_transport(&self) -> &Arc<Transport> {
         self.usual.get_or_init(|| {
-            let Some(connectors) = &self.connectors else {
-                return (Arc::new(Transport::new(0, &ServersTransport::default(), None)), None);
-            };
-            let options = connectors.default_options();
-            let (connector, why) = match connectors.make(&options) {
-                Ok(connector) => (Some(connector), None),
-                Err(why) => (None, Some(why)),
-            };
-            (Arc::new(Transport::new(0, &options, connector)), why)
+            let options = self.connectors.as_ref().map(|connectors| connectors.default_options());
+            Arc::new(Transport::new(0, &options.unwrap_or_default()))
         })
+    }
+
+    /// Sees to it that a transport can connect by TLS. The usual one's authorities are read when they are needed first.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    pub(crate) fn ready_for_tls(&self, transport: &Transport) -> Result<(), String> {
+        let none = || "there is no TLS towards servers".to_owned();
+        if transport.connector.get().is_none() {
+            let connectors = self.connectors.as_ref().filter(|_| transport.number == 0).ok_or_else(none)?;
+            let made = connectors.make(&connectors.default_options())?;
+            transport.connector.get_or_init(|| made);
+        }
+        Ok(())
     }
 
     /// The state of that server, made if it is new. `condition` is applied: what the provider knows now.

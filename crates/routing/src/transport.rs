@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use seaway_config::model::ServersTransport;
@@ -35,12 +35,12 @@ pub struct Transport {
     pub idle_timeout: Duration,
     /// Unused connections kept for each server, over all workers.
     pub max_idle: usize,
-    /// For servers with TLS; none where nothing can make one.
-    pub connector: Option<Connector>,
+    /// For servers with TLS; nothing where nothing can make one, or, for the default one, where nobody needed it yet.
+    pub connector: OnceLock<Connector>,
 }
 
 impl Transport {
-    pub(crate) fn new(number: u32, options: &ServersTransport, connector: Option<Connector>) -> Self {
+    pub(crate) fn new(number: u32, options: &ServersTransport) -> Self {
         let times = &options.forwarding_timeouts;
         Self {
             number,
@@ -48,7 +48,7 @@ impl Transport {
             response_header_timeout: times.response_header_timeout,
             idle_timeout: times.idle_conn_timeout,
             max_idle: usize::try_from(options.max_idle_conns_per_host).unwrap_or(usize::MAX),
-            connector,
+            connector: OnceLock::new(),
         }
     }
 }

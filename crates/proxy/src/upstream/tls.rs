@@ -106,7 +106,7 @@ pub(crate) async fn begin(
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>, ProxyError> {
     // Tables have no servers with TLS whose transport has none.
-    let tls = transport.connector.as_ref().and_then(|connector| connector.downcast_ref::<Tls>());
+    let tls = transport.connector.get().and_then(|connector| connector.downcast_ref::<Tls>());
     let Some(tls) = tls else { return Err(ProxyError::BadCertificate) };
     let name = match &tls.name {
         Some(name) => name.clone(),

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response};
-use seaway_config::model::{self, Address, Condition, Config, Identity, LoadBalancer, ServiceOptions, Sticky};
+use seaway_config::model::{
+    self, Address, Condition, Config, Identity, LoadBalancer, ServersTransport, ServiceOptions, Sticky,
+};
 use seaway_config::{Declared, Name, Origin};
 use seaway_head::{Limits, Trust};
 use seaway_proxy::{
-    ClientTimes, Clock, ConnectionRules, EntryPoint, Internal, InternalRequest, Proxy, ProxyOptions, UnroutedOptions,
-    bind, health,
+    ClientTimes, Clock, ConnectionRules, Connectors, EntryPoint, Internal, InternalRequest, Proxy, ProxyOptions,
+    UnroutedOptions, bind, health,
 };
 use seaway_routing::state::Notice;
 use seaway_routing::{CompileOptions, EntryPointInfo, Published, ServerState, StateRegistry, compile};
@@ -125,7 +127,10 @@ impl Setup {
             })
             .collect();
         let mut world = World {
-            registry: StateRegistry::new(self.workers),
+            registry: StateRegistry::with_connectors(
+                self.workers,
+                Arc::new(Connectors::new(ServersTransport::default())),
+            ),
             options: CompileOptions {
                 entry_points: vec![EntryPointInfo { name: "web".into(), default: true, ..EntryPointInfo::default() }],
                 allow_internal: true,
@@ -141,6 +146,7 @@ impl Setup {
             workers: self.workers,
             metrics: None,
             prober: None,
+            checks: None,
             _folder: folder,
         };
         world.publish(self.config);
@@ -166,6 +172,7 @@ impl Setup {
         };
         world.proxy = Some(Proxy::start(options, lanes, bound).unwrap());
         world.writer = Some(writer);
+        world.checks = Some(tokio::spawn(health::run_checks(Arc::clone(&published), clock)));
         if self.prober {
             world.prober =
                 Some(tokio::spawn(health::probe_new_servers(published, clock, Duration::from_secs(1), |_| {})));
@@ -187,6 +194,7 @@ pub(crate) struct World {
     workers: usize,
     pub(crate) metrics: Option<Arc<Metrics>>,
     prober: Option<JoinHandle<()>>,
+    checks: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
 }
 
@@ -301,8 +309,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if let Some(prober) = self.prober.take() {
-            prober.abort();
+        for task in [self.prober.take(), self.checks.take()].into_iter().flatten() {
+            task.abort();
         }
     }
 }

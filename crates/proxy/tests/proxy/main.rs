@@ -8,6 +8,8 @@
 mod harness;
 
 mod bodies;
+mod checks;
+mod composite;
 mod drain;
 mod duplex;
 mod entry_points;
@@ -25,5 +27,6 @@ mod rest;
 mod retry;
 mod spread;
 mod sticky;
+mod tls;
 mod told;
 mod upgrade;

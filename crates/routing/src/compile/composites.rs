@@ -173,7 +173,7 @@ impl Compiler<'_> {
             servers: Box::default(),
             sticky: None,
             pass_host_header: true,
-            transport: Arc::clone(&self.parts.registry.usual_transport().0),
+            transport: Arc::clone(self.parts.registry.usual_transport()),
             active_check: None,
             passive_check: None,
             composite: Some(Box::new(composite)),

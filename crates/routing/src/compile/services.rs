@@ -291,6 +291,10 @@ fn service(
     warn(declared, balancer, report);
     let (registry, now) = (parts.registry, parts.now);
     let active_check = active_check(declared, balancer, report);
+    if active_check.as_ref().is_some_and(|check| check.tls == Some(true)) {
+        // Without it every check fails, which is told each time.
+        let _ready = registry.ready_for_tls(&transport);
+    }
     let passive_check = balancer.passive_health_check.as_ref().map(|options| PassiveCheck {
         most: u32::try_from(options.max_failed_attempts.max(1)).unwrap_or(u32::MAX),
         window: options.failure_window,
@@ -382,9 +386,7 @@ fn server(
         refuse(Code::BadServerUrl, format!("the server's URL `{}` names no host", found.url.escape_debug()));
         return None;
     };
-    if tls && transport.connector.is_none() {
-        let usual = registry.usual_transport().1.as_deref();
-        let why = usual.unwrap_or("there is no TLS towards servers");
+    if tls && let Err(why) = registry.ready_for_tls(transport) {
         refuse(Code::BadTransport, format!("the server's URL `{}` asks for TLS: {why}", found.url));
         return None;
     }

@@ -71,7 +71,7 @@ impl Transports {
         registry: &StateRegistry,
     ) -> Result<Arc<Transport>, Fault> {
         if is_usual(reference) {
-            return Ok(Arc::clone(&registry.usual_transport().0));
+            return Ok(Arc::clone(registry.usual_transport()));
         }
         let name = Name::resolve(reference, provider);
         match self.done.get(&name) {

@@ -1,5 +1,6 @@
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
@@ -51,7 +52,7 @@ async fn used() -> (Lease, TcpStream) {
 
 /// Waits until the kernel has something to tell.
 async fn told(link: &Link) {
-    std::future::poll_fn(|cx| link.stream.poll_read_ready(cx)).await.unwrap();
+    std::future::poll_fn(|cx| link.stream.socket().poll_read_ready(cx)).await.unwrap();
 }
 
 #[tokio::test]
