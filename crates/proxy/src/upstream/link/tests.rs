@@ -211,7 +211,7 @@ fn what_is_written_piece_by_piece_does_not_pile_up() {
 #[tokio::test]
 async fn a_server_that_takes_nothing_is_given_up() {
     let (mut link, _peer) = pair().await;
-    limit_stall(&link.stream, Duration::from_millis(300));
+    limit_stall(link.stream.socket(), Duration::from_millis(300));
     link.begin(|out| out.resize(64 << 20, b'x'), RequestBody::Empty, false);
     tokio::time::timeout(Duration::from_secs(20), link.finish_sending()).await.unwrap();
     assert_eq!(head(&mut link).await.unwrap_err(), NoHead::Ended);
