@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use seaway_testkit::engine::{FakeEngine, Spec};
 use seaway_testkit::raw::{DEADLINE, RawClient, Response};
-use seaway_testkit::upstream::{Behaviour, Upstream};
+use seaway_testkit::upstream::{Behaviour, Step, Upstream};
 use serde_json::Value;
 
 use super::program::Program;
@@ -19,9 +19,10 @@ struct World {
 }
 
 impl World {
-    async fn start(behaviour: Behaviour, flags: &[&str], middlewares: &[(&str, &[&str])]) -> Self {
+    /// Waits until it routes; `open` has to be one of the routers.
+    async fn start(flags: &[&str], middlewares: &[(&str, &[&str])]) -> Self {
         let engine = FakeEngine::unix().await;
-        let upstream = Upstream::start("app", behaviour).await;
+        let upstream = Upstream::start("app", Behaviour::echo()).await;
         let mut spec = Spec::new("app").at("net", Ipv4Addr::LOCALHOST).port(upstream.address().port());
         for (name, options) in middlewares {
             spec = guarded(spec, name, options);
@@ -30,7 +31,7 @@ impl World {
         let endpoint = format!("--providers.docker.endpoint={}", engine.endpoint());
         let program = Program::start(&[&["--providers.docker=true", &endpoint], flags].concat(), &[]);
         let world = Self { program, upstream, engine };
-        world.program.until("open.test", "/", |response| response.status != 404).await;
+        world.program.until_status("open.test", "/", 200).await;
         world
     }
 
@@ -89,7 +90,6 @@ const ANNA_ERRS: &str = "Authorization: Basic YW5uYTpzZWNyZXRz";
 async fn what_each_of_them_answers() {
     let users = format!("basicauth.users={ANNA},{BOB}");
     let world = World::start(
-        Behaviour::echo(),
         &[],
         &[
             ("open", &[]),
@@ -213,7 +213,7 @@ async fn what_each_of_them_answers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn so_many_at_the_same_time_over_a_change_of_the_table() {
-    let world = World::start(Behaviour::echo(), &[], &[("open", &[]), ("few", &["inflightreq.amount=2"])]).await;
+    let world = World::start(&[], &[("open", &[]), ("few", &["inflightreq.amount=2"])]).await;
     world.until("few", &[], 200).await;
     world.upstream.set(Behaviour::held());
     let mut running = Vec::new();
@@ -250,12 +250,7 @@ async fn so_many_at_the_same_time_over_a_change_of_the_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn buckets_are_not_filled_by_a_change_of_the_table() {
-    let world = World::start(
-        Behaviour::echo(),
-        &[],
-        &[("open", &[]), ("rate", &["ratelimit.average=1", "ratelimit.period=1h"])],
-    )
-    .await;
+    let world = World::start(&[], &[("open", &[]), ("rate", &["ratelimit.average=1", "ratelimit.period=1h"])]).await;
     assert_eq!(world.ask("rate", "GET", "/", &[]).await.status, 200);
     assert_eq!(world.ask("rate", "GET", "/", &[]).await.status, 429);
     world.engine.run(
@@ -277,7 +272,6 @@ async fn users_of_a_file_come_and_go_with_it_and_the_log_knows_them() {
     std::fs::write(&users, format!("# people\n{ANNA}\n")).unwrap();
     let file = format!("basicauth.usersfile={}", users.display());
     let world = World::start(
-        Behaviour::echo(),
         &["--accesslog=true", "--accesslog.format=json", &format!("--accesslog.filepath={}", log.display())],
         &[("open", &[]), ("auth", &[&file])],
     )
@@ -305,6 +299,78 @@ async fn user_of(log: &Path, path: &str) -> String {
         assert!(Instant::now() < until, "{path} is not in {text}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn responses_without_a_type_are_looked_at_and_nothing_of_them_is_lost() {
+    let world = World::start(&[], &[("open", &[]), ("type", &["contenttype=true"])]).await;
+    world.until("type", &[], 200).await;
+    let long = format!("<html>{}</html>", "x".repeat(300_000));
+    let sized =
+        |head: &str, body: &str| format!("HTTP/1.1 200 OK\r\n{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let html = Some("text/html; charset=utf-8");
+    for (answer, body, want) in [
+        (sized("", "<html></html>"), "<html></html>", html),
+        (sized("", &long), &long, html),
+        (sized("Content-Type: a/b\r\n", "<html>"), "<html>", Some("a/b")),
+        (sized("Content-Encoding: x\r\n", "<html>"), "<html>", None),
+        (sized("", ""), "", None),
+        ("HTTP/1.1 204 No Content\r\n\r\n".to_owned(), "", None),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n".to_owned(),
+            "abcde",
+            Some("text/plain; charset=utf-8"),
+        ),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(), "", None),
+    ] {
+        let start = answer.get(..60.min(answer.len())).unwrap_or_default().to_owned();
+        world.upstream.set(Behaviour::writes(answer));
+        for (name, want) in [("type", want), ("open", want.filter(|want| *want == "a/b"))] {
+            let response = world.ask(name, "GET", "/", &[]).await;
+            assert_eq!(response.field("content-type"), want, "{name} {start}");
+            assert!(response.complete && response.text() == *body, "{name} {start}: {} bytes", response.body.len());
+        }
+    }
+
+    // What comes piece by piece goes out piece by piece, and a body that breaks off before its beginning is an error.
+    let first = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n".to_vec();
+    let steps = [Step::ReadHead, Step::Write(first), Step::Hold, Step::Write(b"2\r\nde\r\n0\r\n\r\n".to_vec())];
+    world.upstream.set(Behaviour::steps(steps));
+    let mut client = RawClient::connect(world.program.web).await.unwrap();
+    client.send(request("type", "GET", "/", &[])).await.unwrap();
+    let head = client.until(b"abc").await.unwrap();
+    assert!(String::from_utf8_lossy(&head).to_ascii_lowercase().contains("content-type: text/plain"));
+    world.upstream.release();
+    client.until(b"de").await.unwrap();
+
+    world.upstream.set(Behaviour::writes_and_closes("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"));
+    assert_eq!(world.ask("type", "GET", "/", &[]).await.status, 502);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_passwords_is_turned_away_and_holds_up_nobody_else() {
+    let dear = "basicauth.users=anna:$2b$08$abcdefghijklmnopqrstuuKxCcvB7KZ7.BpDoK0bh6qM7Dl1/xiJa";
+    let world = World::start(&[], &[("open", &[]), ("auth", &[dear])]).await;
+    assert_eq!(world.ask("auth", "GET", "/", &[ANNA_SAYS]).await.status, 200);
+    let web = world.program.web;
+    let most = 100 * std::thread::available_parallelism().map_or(1, usize::from);
+    let flood: Vec<_> = (0..most)
+        .map(|_| tokio::spawn(async move { RawClient::exchange(web, request("auth", "GET", "/", &[ANNA_ERRS])).await }))
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(world.ask("open", "GET", "/", &[]).await.status, 200);
+        assert_eq!(world.ask("auth", "GET", "/", &[ANNA_SAYS]).await.status, 200, "who is known waits for nobody");
+    }
+    let mut counts = std::collections::BTreeMap::new();
+    for answer in flood {
+        let answer = answer.await.unwrap().unwrap();
+        if answer.status == 503 {
+            assert!(answer.field("retry-after").is_some(), "{:?}", answer.fields);
+        }
+        *counts.entry(answer.status).or_insert(0) += 1;
+    }
+    assert!(counts.keys().all(|status| [401, 503].contains(status)), "{counts:?}");
+    assert!(counts.contains_key(&401), "{counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -336,7 +402,7 @@ async fn nothing_is_open_that_was_meant_to_be_closed() {
     ];
     let all: Vec<(&str, &[&str])> =
         std::iter::once(("open", &[][..])).chain(cases.iter().map(|(name, options, _)| (*name, *options))).collect();
-    let world = World::start(Behaviour::echo(), &[], &all).await;
+    let world = World::start(&[], &all).await;
     world.until("open", &[], 200).await;
     let told = world.program.until_told("faults", |told| told.len() >= cases.len()).await;
     for (name, options, code) in cases {
