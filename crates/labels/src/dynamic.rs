@@ -135,6 +135,7 @@ impl File {
             }
             for (name, node) in &node.children {
                 match object {
+                    Some(object) if is_misplaced(object, name, node) => self.misplaced(object, node, name),
                     Some(object) => self.object(object, name, node),
                     None => self.transport(name, node),
                 }
@@ -147,21 +148,49 @@ impl File {
         let origin = self.report.at(&node.key);
         match object {
             Object::Router => {
-                let declared = router::decode(&cx, &mut self.report);
+                let mut declared = router::decode(&cx, &mut self.report);
+                self.unnamed(object, name, node, &mut declared.quarantine);
                 self.out.routers.insert(name.to_owned(), Declared { origin, ..declared });
             }
             Object::Service => {
-                let Declared { value: options, quarantine, .. } = service::decode(&cx, &mut self.report);
+                let Declared { value: options, mut quarantine, .. } = service::decode(&cx, &mut self.report);
+                self.unnamed(object, name, node, &mut quarantine);
                 let servers = node.child("loadBalancer").and_then(|balancer| balancer.child("servers"));
                 let places = servers.iter().flat_map(|list| &list.children).map(|(_, item)| self.report.at(&item.key));
                 let value = FileService { options, places: places.collect() };
                 self.out.services.insert(name.to_owned(), Declared { value, origin, quarantine });
             }
             Object::Middleware => {
-                let declared = middleware::decode(&cx, &mut self.report);
+                let mut declared = middleware::decode(&cx, &mut self.report);
+                if let Some(chain) = node.child("chain") {
+                    self.unnamed(object, name, chain, &mut declared.quarantine);
+                }
                 self.out.middlewares.insert(name.to_owned(), Declared { origin, ..declared });
             }
         }
+    }
+
+    /// Items of a list of middlewares that name none: whatever was to stand there, nothing would.
+    fn unnamed(&mut self, object: Object, name: &str, node: &Node, quarantine: &mut Option<Diagnostic>) {
+        let Some(list) = node.child("middlewares") else { return };
+        let says_nothing = |node: &Node| {
+            node.children.is_empty()
+                && node.value.as_deref().is_none_or(|text| text.split(',').all(|n| n.trim().is_empty()))
+        };
+        let item = list.children.iter().map(|(_, item)| item).find(|item| says_nothing(item));
+        let found = match item.or_else(|| Some(list).filter(|list| list.value.is_some() && says_nothing(list))) {
+            Some(item) => problem(&item.key, Code::BadValue, "the name of a middleware is expected"),
+            // As Traefik has it, which is also what is left when every item is made a comment.
+            None if list.value.is_none() && list.children.is_empty() => {
+                let message = "no middleware is named; `[]` says that none is meant";
+                let found = problem(&list.key, Code::BadValue, message);
+                self.report.warn(&found, format!("{} {} has none", object.singular(), self.report.qualified(name)));
+                return;
+            }
+            None => return,
+        };
+        let found = self.report.error(&found, self.report.off(object, name));
+        quarantine.get_or_insert(found);
     }
 
     fn transport(&mut self, name: &str, node: &Node) {
@@ -193,9 +222,25 @@ impl File {
             let above = node.key.strip_suffix(name).unwrap_or_default();
             found.fix = format!("{above}{meant}");
         }
+        self.lose(&found);
+    }
+
+    fn lose(&mut self, found: &Problem) {
         let consequence = "every router of this file answers 503, because any of them could be meant";
-        let found = self.report.error(&found, consequence);
+        let found = self.report.error(found, consequence);
         self.lost.get_or_insert(found);
+    }
+
+    /// An option that stands where names do: the object above it lacks what it says.
+    fn misplaced(&mut self, object: Object, node: &Node, name: &str) {
+        let object = object.singular();
+        let message = format!(
+            "`{}` is an option of a {object} and stands beside the {object}s, so it may be any one's",
+            show(name)
+        );
+        let mut found = problem(&node.key, Code::UnassignableLabel, message);
+        found.fix = "indent it below its own, or give it what a name has".to_owned();
+        self.lose(&found);
     }
 
     fn not_yet(&mut self, node: &Node, message: &str) {
@@ -214,6 +259,18 @@ impl File {
         places.put(&mut out);
         out
     }
+}
+
+/// A line that is indented too little makes an object of an option. What can be meant as one has what it needs most.
+fn is_misplaced(object: Object, name: &str, node: &Node) -> bool {
+    let is_option = object.options().iter().any(|option| option.name.eq_ignore_ascii_case(name));
+    let needs = |child: &(String, Node)| match object {
+        Object::Router => ["rule", "service"].iter().any(|option| option.eq_ignore_ascii_case(&child.0)),
+        // One that lost its type is broken, and so is every router that uses it.
+        Object::Middleware => true,
+        Object::Service => object.options().iter().any(|option| option.name.eq_ignore_ascii_case(&child.0)),
+    };
+    is_option && object != Object::Middleware && !node.children.iter().any(needs)
 }
 
 /// A section that is there and says nothing.

@@ -51,6 +51,14 @@ const fn case(
     Case { at, with, off, code, line: at, key, says }
 }
 
+impl Case {
+    /// The fault stands so many lines further down.
+    const fn below(mut self, lines: usize) -> Self {
+        self.line += lines;
+        self
+    }
+}
+
 const ROUTER: usize = 3;
 const SERVICE: usize = 6;
 const MIDDLEWARE: usize = 9;
@@ -217,6 +225,38 @@ const CASES: &[Case] = &[
         Code::BadName,
         "http.routers.web@file",
         "cannot contain @",
+    ),
+    case(
+        ROUTER,
+        "    web: { rule: Host(`web`), service: web, middlewares: [~, strip] }",
+        &["router web"],
+        Code::BadValue,
+        "http.routers.web.middlewares[0]",
+        "the name of a middleware",
+    ),
+    case(
+        ROUTER,
+        "    web: { rule: Host(`web`), service: web, middlewares: [\"\"] }",
+        &["router web"],
+        Code::BadValue,
+        "http.routers.web.middlewares[0]",
+        "the name of a middleware",
+    ),
+    case(
+        ROUTER,
+        "    web: { rule: Host(`web`), service: web, middlewares: \"\" }",
+        &["router web"],
+        Code::BadValue,
+        "http.routers.web.middlewares",
+        "the name of a middleware",
+    ),
+    case(
+        ROUTER,
+        "    web: { rule: Host(`web`), service: web, middlewares: }",
+        &[],
+        Code::BadValue,
+        "http.routers.web.middlewares",
+        "`[]` says that none is meant",
     ),
     // services
     case(
@@ -521,6 +561,33 @@ const CASES: &[Case] = &[
         "names with options",
     ),
     case(8, "  middlewares: all\n  x: {}", ALL, Code::UnassignableLabel, "http.middlewares", "names with options"),
+    case(
+        ROUTER,
+        "    web: { rule: Host(`web`), service: web }\n    middlewares: [strip]",
+        ALL,
+        Code::UnassignableLabel,
+        "http.routers.middlewares",
+        "stands beside the routers",
+    )
+    .below(1),
+    case(
+        ROUTER,
+        "    web: { rule: Host(`web`), service: web }\n    tls: {}",
+        ALL,
+        Code::UnassignableLabel,
+        "http.routers.tls",
+        "stands beside the routers",
+    )
+    .below(1),
+    case(
+        SERVICE,
+        "    web: { loadBalancer: { servers: [ { url: 'http://10.0.0.7' } ] } }\n    middlewares: [strip]",
+        ALL,
+        Code::UnassignableLabel,
+        "http.services.middlewares",
+        "stands beside the services",
+    )
+    .below(1),
     // servers transports
     case(
         MIDDLEWARE,
@@ -640,4 +707,75 @@ fn a_hundred_faults_are_told_and_the_rest_are_counted() {
     let found = yaml(&format!("http:\n  routers:\n{routers}"));
     assert_eq!(found.routers.values().filter(|r| r.quarantine.is_some()).count(), 150, "told or not");
     assert_eq!(found.diagnostics.len(), 101);
+}
+
+#[test]
+fn objects_may_be_called_like_options() {
+    let found = yaml(
+        "http:
+  routers: { service: { rule: Host(`a`), service: weighted }, tls: { rule: Host(`b`), service: weighted } }
+  services: { weighted: { loadBalancer: { servers: [ { url: 'http://a' } ] } } }
+  middlewares: { headers: { addPrefix: { prefix: /a } } }
+",
+    );
+    assert!(found.diagnostics.is_empty() && off(&found).is_empty(), "{found:#?}");
+}
+
+/// Each line of this says one thing.
+const GUARDED: &str = "http:
+  routers:
+    web:
+      rule: Host(`web`)
+      middlewares:
+        - guard
+      service: web
+    toml:
+      rule: Host(`toml`)
+      middlewares: [guard, strip]
+      service: web
+  services:
+    web:
+      loadBalancer:
+        servers:
+          - url: http://10.0.0.7
+  middlewares:
+    guard:
+      addPrefix:
+        prefix: /guarded
+    strip:
+      stripPrefix:
+        prefixes: [/x]
+";
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(3000))]
+
+    /// Whatever one slip does to the file, no router that still takes those requests has lost its guard.
+    #[test]
+    fn no_slip_opens_a_router(
+        at in 0..GUARDED.len(),
+        cut in 0usize..5,
+        put in proptest::prop_oneof!["", "[a-z :,\\-\\[\\]{}'\"`@.&*!|>\n]{1,2}"],
+    ) {
+        let end = (at + cut).min(GUARDED.len());
+        let text = format!("{}{put}{}", &GUARDED[..at], &GUARDED[end..]);
+        let Ok(found) = read_dynamic(Format::Yaml, "file", "a.yml", &text, &|_| None) else { return Ok(()) };
+        for rule in ["Host(`web`)", "Host(`toml`)"] {
+            for (name, router) in found.routers.iter().filter(|(_, router)| router.value.rule.trim() == rule) {
+                let has_guard = !router.value.middlewares.is_empty();
+                let was_cut = cut > 0 && GUARDED[at..end].contains('\n');
+                // Nothing at all behind the name is Traefik's word for none, and that is said.
+                let key = format!("http.routers.{name}.middlewares");
+                let is_told = found.diagnostics.iter().any(|d| *d.origin.key == *key);
+                proptest::prop_assert!(has_guard || was_cut || is_told || router.quarantine.is_some(), "{name} in\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_is_too_much(text in "([ a-z:,\\-\\[\\]{}'\"`@.&*!|>\n\t#]|http:|routers:|services:|\\{\\{|\\}\\}){0,60}") {
+        for format in [Format::Yaml, Format::Toml] {
+            drop(read_dynamic(format, "file", "a.yml", &text, &|_| None));
+        }
+    }
 }
