@@ -5,6 +5,7 @@ use seaway_config::Severity;
 use super::*;
 
 mod faults;
+mod slips;
 
 /// Decodes YAML; the first line of the text is line 1.
 fn yaml(text: &str) -> Dynamic {
