@@ -202,7 +202,9 @@ impl<'a> Passage<'a> {
                         let mut answer = self.failure(failed.error)?;
                         add_cookie(&mut answer.headers, failed.set_cookie);
                         failed.level_cookies.into_iter().for_each(|it| add_cookie(&mut answer.headers, Some(it)));
-                        if failed.error.side() == Side::Upstream {
+                        // Where nobody is left because this request has found out that they refuse, that has failed too.
+                        let refused = failed.error == ProxyError::NoServer && self.flight.trail.attempts > 0;
+                        if refused || failed.error.side() == Side::Upstream {
                             answer.from = CameFrom::Failure { sent: failed.lost };
                         }
                         Ok(answer)

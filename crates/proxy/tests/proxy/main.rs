@@ -7,6 +7,8 @@
 
 mod harness;
 
+mod around;
+mod auth;
 mod bodies;
 mod checks;
 mod composite;
