@@ -1,12 +1,13 @@
 //! The API, the access log and `seaway explain` of the whole program; side by side with Traefik where one is at hand.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use seaway_testkit::engine::{FakeEngine, Spec};
 use seaway_testkit::raw::{DEADLINE, RawClient, Response};
 use seaway_testkit::upstream::{Behaviour, Upstream};
 use serde_json::Value;
@@ -351,4 +352,28 @@ async fn the_same_requests_give_the_same_lines_as_in_traefik() {
     }
     assert_eq!((ours.len(), theirs.len()), (wanted, wanted), "one router writes no lines");
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_refuses_is_told_of_at_once_with_what_would_help() {
+    let engine = FakeEngine::unix().await;
+    // Nobody listens at a port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    engine.run(
+        Spec::new("demo-web-1")
+            .compose("demo", "web", 1)
+            .label("traefik.enable", "true")
+            .label("traefik.http.routers.web.rule", "Host(`a.test`)")
+            .at("net", Ipv4Addr::LOCALHOST)
+            .port(port),
+    );
+    let endpoint = format!("--providers.docker.endpoint={}", engine.endpoint());
+    let mut program = Program::start(&["--providers.docker=true", &endpoint], &[]);
+    let line = program.says("SW0311");
+    for part in ["demo-web-1", "refuses connections", "0.0.0.0 and not on 127.0.0.1", "loadbalancer.server.port="] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let service = program.api("/api/http/services/web-demo@docker").await;
+    let server = &service["seaway"]["servers"][0];
+    assert_eq!((&server["state"], &server["port"]), (&"starting".into(), &"refused".into()), "{service:#}");
 }

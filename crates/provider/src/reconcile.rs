@@ -440,7 +440,7 @@ impl Reconciler {
         self.flapping.see(|id| self.view.get(id), now);
         self.ahead = self.merger.ahead();
         self.hold_back(now);
-        let late = self.late.look(&table, now);
+        let late = self.late.look(&table, now, |identity| self.view.get(&identity.container).map(late::About::of));
         let news = self.tell_faults(&mut table, late, Outcome { told: merged.told || layers_told, ..merged });
         self.published.publish(table);
         self.let_go(now);

@@ -3,11 +3,12 @@
 mod checks;
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use seaway_config::model::Address;
-use seaway_routing::state::flag;
+use seaway_routing::state::{Silence, flag};
 use seaway_routing::{Millis, Published, ServerState};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -60,13 +61,15 @@ pub async fn probe_new_servers(
         let pause = Duration::from_millis(next.saturating_sub(now.0).min(60_000));
         tokio::select! {
             result = changed.changed() => if result.is_err() { return },
-            Some(Asked { state, number, open }) = results.recv() => {
+            Some(Asked { state, number, silence }) = results.recv() => {
                 // What was asked before the server ended and started again says nothing about it now.
                 let Some(entry) = waiting.get_mut(&state.id()).filter(|e| e.asking == Some(number)) else { continue };
                 let now = clock.now();
                 entry.asking = None;
                 entry.next = now.0.saturating_add(interval(now.since(entry.since)));
-                if open {
+                let is_news = state.silence() != silence;
+                state.asked(silence);
+                if silence.is_none() {
                     let after = now.since(entry.since);
                     waiting.remove(&state.id());
                     let ready = state.clear(flag::UNPROBED);
@@ -75,6 +78,10 @@ pub async fn probe_new_servers(
                     // Nothing but this happened since the last look.
                     looked = looked.map(|seen| if own == seen + 1 { own } else { seen });
                     accepted(Accepted { state, after, ready });
+                } else if is_news {
+                    // Who tells people of it counts the time from now on.
+                    let own = published.wake();
+                    looked = looked.map(|seen| if own == seen + 1 { own } else { seen });
                 }
             }
             () = tokio::time::sleep(pause) => {}
@@ -95,7 +102,8 @@ struct Waiting {
 struct Asked {
     state: Arc<ServerState>,
     number: u64,
-    open: bool,
+    /// Why it does not accept; nothing where it does.
+    silence: Option<Silence>,
 }
 
 /// Takes up servers that need asking, lets go of those that do not.
@@ -125,13 +133,23 @@ fn find_new(published: &Published, waiting: &mut HashMap<u64, Waiting>, now: Mil
 fn ask(entry: &Waiting, number: u64, limit: Duration, done: mpsc::UnboundedSender<Asked>) {
     let (state, address) = (Arc::clone(&entry.state), entry.address.clone());
     tokio::spawn(async move {
-        let open = match address {
+        let answer = match address {
             Address::Ip(address) => tokio::time::timeout(limit, TcpStream::connect(address)).await,
             Address::Dns(host, port) => tokio::time::timeout(limit, TcpStream::connect((host.as_ref(), port))).await,
         };
         // Nobody listens any more when the prober itself has ended.
-        let _unheard = done.send(Asked { state, number, open: matches!(open, Ok(Ok(_))) });
+        let _unheard = done.send(Asked { state, number, silence: silence(&answer) });
     });
+}
+
+fn silence<T>(answer: &Result<std::io::Result<T>, tokio::time::error::Elapsed>) -> Option<Silence> {
+    let Ok(answer) = answer else { return Some(Silence::Quiet) };
+    match answer.as_ref().err()?.kind() {
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Some(Silence::Refused),
+        ErrorKind::TimedOut => Some(Silence::Quiet),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => Some(Silence::NoWay),
+        _ => Some(Silence::NoName),
+    }
 }
 
 /// Often while a server is young, since that is when it opens its port; a refused connection on a bridge costs next to

@@ -1,6 +1,7 @@
 //! State that outlives tables: what a server is doing right now, and where a service's balancing stands.
 
 mod seen;
+mod silence;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use crate::Millis;
 use crate::transport::{MakeConnector, Transport};
 
 pub use seen::PassiveCheck;
+pub use silence::Silence;
 use seen::Seen;
 
 /// What keeps a server from taking requests; no flag set means ready. Each flag is one fact with one owner, so facts
@@ -103,6 +105,8 @@ pub struct ServerState {
     started_at: Mutex<Box<str>>,
     /// An active health check has said something of this start.
     pub(crate) checked: AtomicBool,
+    /// Why its port does not accept.
+    silence: silence::LastSilence,
     /// How long answers took lately, and what failed: only of servers whose service wants to know.
     pub(crate) seen: Seen,
 }
@@ -359,6 +363,7 @@ impl StateRegistry {
                     has_health_check: AtomicBool::new(false),
                     started_at: Mutex::new(condition.started_at.clone()),
                     checked: AtomicBool::new(false),
+                    silence: silence::LastSilence::default(),
                     seen: Seen::default(),
                 });
                 inner.servers.entry(identity.container.clone()).or_default().push(Arc::clone(&state));

@@ -109,7 +109,9 @@ impl Page {
             let named = (text(server, "/name"), text(server, "/url"));
             let mark = if named == chosen { "→" } else { " " };
             let number = |key: &str| server.get(key).and_then(Value::as_u64).unwrap_or_default();
-            let state = text(server, "/state");
+            let port = text(server, "/port");
+            let port = if port.is_empty() { port } else { format!(" (port: {port})") };
+            let state = format!("{}{port}", text(server, "/state"));
             let share = format!("weight {}, {} in flight", number("weight"), number("inFlight"));
             self.line(&format!("{mark} "), &format!("{}  {}  {state}  {share}", named.0, named.1));
         }

@@ -88,13 +88,17 @@ fn server(server: &Server) -> Value {
 
 /// A server as Seaway knows it.
 fn condition(name: &str, url: &str, state: &ServerState) -> Value {
-    json!({
+    let mut shown = json!({
         "name": name,
         "container": state.identity().container,
         "url": url,
         "state": state.phase().as_str(),
         "inFlight": state.in_flight(),
-    })
+    });
+    if let (Some(silence), Value::Object(members)) = (state.silence(), &mut shown) {
+        members.insert("port".to_owned(), json!(silence.as_str()));
+    }
+    shown
 }
 
 fn default_path(cookie: &mut StickyCookie) {

@@ -8,6 +8,7 @@ use crate::Millis;
 use crate::RoutingTable;
 use crate::balancer::{Asked, Strategy, Tried};
 use crate::composite::Turn;
+use crate::state::Silence;
 use crate::sticky::{Claim, Moved, Verdict};
 use crate::table::{Server, Service};
 
@@ -63,6 +64,9 @@ pub struct ServerSeen {
     pub container: String,
     /// Its state in one word.
     pub state: &'static str,
+    /// Why its port does not accept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<&'static str>,
     /// Its share.
     pub weight: u32,
     /// Requests that it has in its hands.
@@ -131,6 +135,7 @@ fn seen(server: &Server) -> ServerSeen {
         url: server.url.to_string(),
         container: server.state.identity().container.to_string(),
         state: server.state.phase().as_str(),
+        port: server.state.silence().map(Silence::as_str),
         weight: server.weight,
         in_flight: server.state.in_flight(),
     }
