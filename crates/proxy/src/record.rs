@@ -69,6 +69,7 @@ struct Names<'a> {
     server: Option<&'a str>,
     url: Option<&'a str>,
     address: Option<&'a str>,
+    strategy: Option<&'static str>,
 }
 
 /// The same, of a tunnel: it may live for weeks and must pin no table.
@@ -79,6 +80,7 @@ struct OwnedNames {
     server: Option<Box<str>>,
     url: Option<Box<str>>,
     address: Option<Box<str>>,
+    strategy: Option<&'static str>,
     subjects: Pinned,
 }
 
@@ -186,6 +188,7 @@ impl Trail {
             server: own(names.server),
             url: own(names.url),
             address: own(names.address),
+            strategy: names.strategy,
             subjects: Pinned::new(self, connection),
         };
         (self.names, self.route, self.server) = (Some(Box::new(names)), None, None);
@@ -287,7 +290,7 @@ impl Trail {
                 attempts: self.attempts,
                 sticky: self.sticky.as_str(),
                 sticky_reason: self.sticky.reason(),
-                strategy: "wrr",
+                strategy: names.strategy.unwrap_or("wrr"),
                 held: self.held,
                 error: self.error(),
                 lost: self.lost,
@@ -313,6 +316,7 @@ impl Trail {
                 server: names.server.as_deref(),
                 url: names.url.as_deref(),
                 address: names.address.as_deref(),
+                strategy: names.strategy,
             };
         }
         let router = self.route.as_ref().and_then(|r| r.snapshot.route_name(entry_point, r.route));
@@ -324,6 +328,7 @@ impl Trail {
                 server: Some(&server.name),
                 url: Some(&server.url),
                 address: Some(&server.address_text),
+                strategy: Some(service.strategy.as_str()),
             },
         }
     }

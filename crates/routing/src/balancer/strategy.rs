@@ -186,8 +186,15 @@ fn below(random: u64, count: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
     use super::*;
+    use crate::state::flag;
+    use crate::testing::{World, server, service, web};
+    use crate::{Pick, Want};
 
     #[test]
     fn scores_are_traefiks() {
@@ -207,6 +214,73 @@ mod tests {
             assert_eq!(Strategy::parse(strategy.as_str()), Some(strategy));
         }
         assert_eq!(Strategy::parse("WRR"), None);
+    }
+
+    fn world(strategy: &str, weights: &[u32]) -> World {
+        let servers = (1..).zip(weights).map(|(n, weight)| server(n, *weight)).collect();
+        let mut declared = service(servers);
+        if let Some(balancer) = &mut declared.value.options.load_balancer {
+            strategy.clone_into(&mut balancer.strategy);
+        }
+        World::new(web(declared))
+    }
+
+    fn shares(world: &World, picks: usize) -> BTreeMap<String, usize> {
+        let mut shares = BTreeMap::new();
+        (0..picks).for_each(|_| *shares.entry(world.next()).or_default() += 1);
+        shares
+    }
+
+    #[test]
+    fn of_two_the_one_with_less_to_do_is_taken() {
+        let world = world("p2c", &[1, 1, 1, 0]);
+        let even = shares(&world, 3000);
+        assert!(even.len() == 3 && even.values().all(|share| (800..1200).contains(share)), "{even:?}");
+        (0..5).for_each(|_| world.web().servers[0].state.enter(0));
+        // It is never less busy than another one.
+        assert_eq!(shares(&world, 300).get("web-1"), None);
+        world.web().servers[1].state.set(flag::PAUSED);
+        world.web().servers[2].state.set(flag::PAUSED);
+        assert_eq!(shares(&world, 10).get("web-1"), Some(&10), "one is better than none");
+    }
+
+    #[test]
+    fn a_client_has_its_server_and_only_those_of_one_that_left_move() {
+        let world = world("hrw", &[1, 1, 1]);
+        let headers = http::HeaderMap::new();
+        let pick = |n: u8| {
+            let asked = Asked { headers: &headers, client: Some([10, 1, 1, n].into()) };
+            match world.web().pick(asked, &Tried::default(), Want::Ready) {
+                Pick::Server(picked) => picked.index,
+                Pick::None(none) => panic!("{none:?}"),
+            }
+        };
+        let before: Vec<_> = (0..=255).map(pick).collect();
+        assert_eq!(before, (0..=255).map(pick).collect::<Vec<_>>());
+        assert!((0..3).all(|server| before.iter().filter(|it| **it == server).count() > 50), "{before:?}");
+        world.web().servers[1].state.set(flag::GONE);
+        for (before, after) in before.into_iter().zip((0..=255).map(pick)) {
+            assert!(before == after || (before == 1 && after != 1));
+        }
+    }
+
+    #[test]
+    fn the_one_that_answers_soonest_is_taken() {
+        let world = world("leasttime", &[1, 1, 2]);
+        // Nobody has answered yet: they share by weight.
+        assert_eq!(shares(&world, 8).values().copied().collect::<Vec<_>>(), [2, 2, 4]);
+        let states: Vec<_> = world.web().servers.iter().map(|server| &server.state).collect();
+        for (state, ms) in states.iter().zip([10, 30, 40]) {
+            state.note_first_byte(Duration::from_millis(ms));
+        }
+        assert_eq!(shares(&world, 4), BTreeMap::from([("web-1".to_owned(), 4)]));
+        // 10 ms with three requests is 30 ms; 40 ms at twice the weight is 20 ms.
+        (0..2).for_each(|_| states[0].enter(0));
+        assert_eq!(shares(&world, 4), BTreeMap::from([("web-3".to_owned(), 4)]));
+        // Only the latest hundred count.
+        (0..100).for_each(|_| states[1].note_first_byte(Duration::from_millis(1)));
+        assert!((states[1].first_byte_ms() - 1.0).abs() < 1e-9, "{}", states[1].first_byte_ms());
+        assert_eq!(shares(&world, 4), BTreeMap::from([("web-2".to_owned(), 4)]));
     }
 
     #[test]

@@ -125,3 +125,37 @@ impl ServerState {
         failing && flags & !(flag::EJECTED | flag::CHECK_FAILED | flag::DRAINING) == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, server, service, web};
+
+    #[test]
+    fn failures_within_the_window_take_it_out_and_time_brings_it_back() {
+        let world = World::new(web(service(vec![server(1, 1)])));
+        let Some(state) = world.web().servers.first().map(|server| &server.state) else { return };
+        let check = PassiveCheck { most: 3, window: Duration::from_secs(10), active: false };
+        assert!(!state.note_failure(&check, Millis(1_000)));
+        assert!(!state.note_failure(&check, Millis(2_000)));
+        state.note_success();
+        assert!(!state.note_failure(&check, Millis(3_000)), "a success makes up for all before it");
+        assert!(!state.note_failure(&check, Millis(4_000)));
+        assert!(!state.note_failure(&check, Millis(13_500)), "the first of three is too long ago");
+        assert!(state.note_failure(&check, Millis(13_900)));
+        assert!(state.is_failing() && !state.is_ready());
+        assert_eq!(state.ejected_until(), Some(Millis(23_900)));
+        assert!(!state.note_failure(&PassiveCheck { most: 1, ..check }, Millis(14_000)), "it is out already");
+    }
+
+    #[test]
+    fn with_an_active_check_only_that_brings_it_back() {
+        let world = World::new(web(service(vec![server(1, 1)])));
+        let Some(state) = world.web().servers.first().map(|server| &server.state) else { return };
+        let check = PassiveCheck { most: 1, window: Duration::from_secs(10), active: true };
+        assert!(state.note_failure(&check, Millis(1_000)));
+        assert_eq!(state.ejected_until(), None);
+        assert!(!state.note_check(false, Millis(2_000)) || !state.is_ready());
+        assert!(state.note_check(true, Millis(3_000)) && state.is_ready());
+    }
+}
