@@ -12,6 +12,7 @@ mod metrics;
 mod planes;
 mod privileges;
 mod run;
+mod signals;
 mod sources;
 
 use std::process::ExitCode;

@@ -13,13 +13,13 @@ use seaway_provider::{Handle, UpdateSender};
 use seaway_proxy::Proxy;
 use seaway_telemetry::{Fields, Filters, Format, Sink, Writer};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::USAGE;
 use crate::control::{Control, Life};
 use crate::logging;
 use crate::planes::{self, Failure, Planes};
 use crate::privileges::{self, Dropped};
+use crate::signals::{Signals, Told};
 use crate::sources::{Reload, Sources};
 
 /// Runs until a stop signal. Mistakes in options end with exit code 2, failures of the machine with 1.
@@ -70,6 +70,8 @@ fn start(options: &StaticOptions, notes: &[String], warnings: &[Diagnostic]) -> 
         .enable_all()
         .build()
         .map_err(|e| Failure::Machine(format!("cannot start the control plane: {e}")))?;
+    // Before anything is served: a signal that nobody listens for would end the process in the middle of it.
+    let signals = Signals::listen(&runtime).map_err(|e| Failure::Machine(format!("cannot listen for signals: {e}")))?;
     let mut build = match &docker {
         Some(docker) => docker.build.clone(),
         None => build_options(&DockerOptions::default())?,
@@ -94,7 +96,7 @@ fn start(options: &StaticOptions, notes: &[String], warnings: &[Diagnostic]) -> 
     }
 
     // 4 until somebody says stop
-    let code = runtime.block_on(serve(&proxy, &life, writer.as_ref(), &reload));
+    let code = runtime.block_on(serve(signals, &proxy, &life, writer.as_ref(), &reload));
     let cut = proxy.join();
     if cut > 0 {
         tracing::warn!(target: "seaway", "connections that had to be cut: {cut}");
@@ -190,53 +192,36 @@ fn logs(options: &StaticOptions) -> Vec<PathBuf> {
 }
 
 /// Waits for signals. The first stop signal begins an orderly end, the second ends at once.
-async fn serve(proxy: &Proxy, life: &Life, writer: Option<&Writer>, reload: &Reload) -> ExitCode {
-    let signals = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::user_defined1()),
-        signal(SignalKind::hangup()),
-        signal(SignalKind::user_defined2()),
-    );
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut reopen), Ok(mut hangup), Ok(mut unused)) = signals else {
-        tracing::error!(target: "seaway", "cannot listen for signals");
-        return ExitCode::FAILURE;
-    };
+async fn serve(mut signals: Signals, proxy: &Proxy, life: &Life, writer: Option<&Writer>, reload: &Reload) -> ExitCode {
     loop {
-        tokio::select! {
-            name = stop(&mut terminate, &mut interrupt) => {
+        match signals.next().await {
+            Told::Stop(name) => {
                 tracing::info!(target: "seaway", "{name}: accepting no more, letting what runs end");
                 break;
             }
-            _ = reopen.recv() => {
+            Told::Reopen => {
                 logging::reopen();
                 if let Some(writer) = writer {
                     writer.reopen();
                 }
             }
-            // Either would end a process that does not listen for it.
-            _ = hangup.recv() => if !reload.ask() {
-                tracing::info!(target: "seaway", "SIGHUP: options are read at the start only");
-            },
-            _ = unused.recv() => tracing::info!(target: "seaway", "SIGUSR2 means nothing here"),
+            Told::Reload => {
+                if !reload.ask() {
+                    tracing::info!(target: "seaway", "SIGHUP: options are read at the start only");
+                }
+            }
+            Told::Nothing => tracing::info!(target: "seaway", "SIGUSR2 means nothing here"),
         }
     }
     life.set_terminating();
     proxy.drain();
     tokio::select! {
         () = proxy.ended() => ExitCode::SUCCESS,
-        name = stop(&mut terminate, &mut interrupt) => {
+        name = signals.stop() => {
             tracing::warn!(target: "seaway", "{name} again: ending at once");
             proxy.end();
             ExitCode::FAILURE
         }
-    }
-}
-
-async fn stop(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
     }
 }
 

@@ -11,3 +11,4 @@ mod docker;
 mod files;
 mod metrics;
 mod program;
+mod statics;

@@ -77,6 +77,18 @@ impl Program {
         kill(Pid::from_raw(process), signal).expect("it runs");
     }
 
+    /// Waits for its end; the exit code.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.process.try_wait().expect("it can be waited for") {
+                return status.code();
+            }
+            assert!(Instant::now() < until, "it has not ended: {:#?}", self.said);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// One request over a connection of its own.
     pub(crate) async fn get(&self, host: &str, path: &str) -> Response {
         ask(self.web, host, path).await

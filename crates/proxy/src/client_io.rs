@@ -57,6 +57,8 @@ pub(crate) struct ClientState {
     stream: RefCell<TcpStream>,
     times: ClientTimes,
     idle: Duration,
+    /// How long an exchange may take in all; zero for ever.
+    exchange: Cell<Duration>,
     doing: Cell<Doing>,
     /// Request bodies that are being read, by an exchange or by what one left behind.
     open_bodies: Cell<u32>,
@@ -87,6 +89,7 @@ impl ClientState {
             stream: RefCell::new(stream),
             times,
             idle,
+            exchange: Cell::new(Duration::ZERO),
             doing: Cell::new(Doing::Idle),
             open_bodies: Cell::new(0),
             flushed: Cell::new(true),
@@ -105,11 +108,16 @@ impl ClientState {
         Rc::new(state)
     }
 
+    /// Exchanges are to take no longer than this in all; zero for no limit.
+    pub(crate) fn limit_exchanges(&self, limit: Duration) {
+        self.exchange.set(limit);
+    }
+
     /// A request head has arrived.
     pub(crate) fn exchange_begins(&self) {
         self.used.set(true);
         self.flushed.set(false);
-        self.enter(Doing::Exchange, self.times.exchange);
+        self.enter(Doing::Exchange, self.exchange.get());
     }
 
     /// Part of a head is there: its time runs although it came before the last answer was out. Or there were only empty

@@ -227,8 +227,8 @@ fn begin(
     open: Open,
 ) {
     let rules = &entry_point.connections;
-    let times = ClientTimes { exchange: rules.response, ..times };
     let client = ClientState::new(stream, entry_point.idle_timeout, times);
+    client.limit_exchanges(rules.response);
     let address = canonical_peer(peer);
     let age = u64::try_from(rules.max_age.as_millis()).unwrap_or(u64::MAX);
     let connection = Rc::new(Connection {

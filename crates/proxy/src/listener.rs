@@ -63,13 +63,11 @@ pub struct ClientTimes {
     pub write_stall: Duration,
     /// How long a client that is being left is still read from, so that it can read what was sent last.
     pub linger: Duration,
-    /// How long an exchange may take in all; zero for no limit.
-    pub exchange: Duration,
 }
 
 impl Default for ClientTimes {
     fn default() -> Self {
-        Self { head: Duration::from_secs(10), write_stall: Duration::from_secs(60), linger: Duration::from_secs(1), exchange: Duration::ZERO }
+        Self { head: Duration::from_secs(10), write_stall: Duration::from_secs(60), linger: Duration::from_secs(1) }
     }
 }
 
