@@ -84,7 +84,8 @@ impl Context<'_> {
             }
             FaultKind::BadValue { expected, got } => {
                 let fix = right_value(expected, got, &fault.path).map(|right| line(&key, &right)).unwrap_or_default();
-                (Code::BadValue, format!("{expected} is expected, not `{}`", show(got)), fix)
+                let got = if is_secret(&fault.path) { "what is there".to_owned() } else { format!("`{}`", show(got)) };
+                (Code::BadValue, format!("{expected} is expected, not {got}"), fix)
             }
             FaultKind::Standalone => (
                 Code::StandaloneSection,
@@ -120,6 +121,11 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// What stands there by mistake may be a password, or what one can be guessed from.
+fn is_secret(path: &str) -> bool {
+    ["basicAuth", "digestAuth"].iter().any(|kind| path.strip_prefix(kind).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The value that was probably meant, or one that would do, for the option at `path`.

@@ -152,6 +152,11 @@ fn secrets_are_not_repeated() {
     let decoded = http(&["middlewares.m.headers.customrequestheader.Authorization=Bearer hunter2"]);
     assert_eq!(decoded.diagnostics[0].fix, "traefik.http.middlewares.m.headers.customRequestHeaders.Authorization=…");
     assert!(!decoded.diagnostics[0].to_string().contains("hunter2"));
+    for line in ["basicauth.removeheader=anna:hunter2", "digestauth.removeheader=hunter2", "basicauth=anna:hunter2"] {
+        let decoded = http(&[&format!("middlewares.m.{line}")]);
+        assert!(middleware_off(&decoded, "m").is_some(), "{line}");
+        assert!(!format!("{:?}", decoded.diagnostics).contains("hunter2"), "{:?}", decoded.diagnostics);
+    }
 }
 
 #[test]
@@ -407,7 +412,7 @@ fn what_people_often_write_is_put_right() {
             "services.s.weighted.services[0].name=a",
             "services of the kind weighted are declared in files, and labels cannot",
         ),
-        ("middlewares.m.basicaut.users=a", "there is no option `basicaut` here; Traefik's basicAuth does not work yet"),
+        ("middlewares.m.grpcwb.x=a", "there is no option `grpcwb` here; Traefik's grpcWeb does not work yet"),
     ] {
         assert_eq!(http(&[line]).diagnostics[0].message, message);
     }
