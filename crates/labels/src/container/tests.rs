@@ -4,6 +4,7 @@ use super::*;
 use seaway_config::Severity;
 use seaway_config::model::{Headers, StickyCookie};
 
+mod access;
 mod grammar;
 mod mutation;
 mod quarantine;
