@@ -11,4 +11,5 @@ mod docker;
 mod files;
 mod metrics;
 mod program;
+mod services;
 mod statics;

@@ -210,7 +210,7 @@ async fn ask_once(
     let stream = dial(&address).await.map_err(|error| error.to_string())?;
     let authority = String::from_utf8_lossy(server.host_value.as_bytes());
     let host = seaway_routing::without_port(&authority);
-    let tls = check.tls.unwrap_or(server.tls_name.is_some());
+    let tls = check.tls.unwrap_or_else(|| server.tls_name.is_some());
     let mut stream = match tls {
         false => Stream::Tcp(stream),
         true => {

@@ -306,7 +306,8 @@ mod tests {
         assert_eq!(fault(|_| {}), None);
         assert_eq!(fault(|o| o.min_version = "VersionTLS13".to_owned()), None);
         assert_eq!(fault(|o| o.cipher_suites = vec!["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".to_owned()]), None);
-        let cases: [(&str, fn(&mut ServersTransport)); 9] = [
+        type Change = fn(&mut ServersTransport);
+        let cases: [(&str, Change); 9] = [
             ("minVersion: \"TLS12\"", |o| o.min_version = "TLS12".to_owned()),
             ("maxVersion: nothing older", |o| {
                 (o.min_version, o.max_version) = ("VersionTLS10".into(), "VersionTLS11".into())
