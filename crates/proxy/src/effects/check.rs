@@ -10,10 +10,11 @@ use tokio::sync::Semaphore;
 /// for longer than people do.
 const WAITING: usize = 64;
 
-/// A turn for each processor, over all workers.
+/// A turn for every other processor, over all workers: a flood of passwords leaves the rest to those who have none.
 static TURNS: LazyLock<(Arc<Semaphore>, usize)> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (Arc::new(Semaphore::new(processors)), processors * WAITING)
+    let turns = (processors / 2).max(1);
+    (Arc::new(Semaphore::new(turns)), turns * WAITING)
 });
 
 static WAIT: AtomicUsize = AtomicUsize::new(0);
