@@ -300,7 +300,7 @@ fn steady(line: &str) -> Value {
     }
     let is_header = |name: &str| name.starts_with("downstream_") || name.starts_with("origin_");
     let is_own = |name: &str| name.ends_with("_Date") || name.ends_with("_X-Connection");
-    object.retain(|name, value| !is_own(name) && !(is_header(name) && value == ""));
+    object.retain(|name, value| !(is_own(name) || is_header(name) && value == ""));
     Value::Object(object)
 }
 

@@ -3,7 +3,7 @@
 mod page;
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -86,7 +86,8 @@ fn parse(arguments: &[String]) -> Result<Asked, String> {
             Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
             _ => (argument.as_str(), None),
         };
-        let mut value = || given.take().or_else(|| arguments.next().cloned()).ok_or(format!("{flag} needs a value"));
+        let mut value =
+            || given.take().or_else(|| arguments.next().cloned()).ok_or_else(|| format!("{flag} needs a value"));
         match flag {
             "-X" | "--method" | "--request" => asked.query.push(("method", value()?)),
             "-H" | "--header" => asked.query.push(("header", value()?)),
@@ -120,9 +121,7 @@ fn ask(api: &str, query: &[(&str, String)]) -> Result<(u16, String), String> {
     let nobody = |error: std::io::Error| {
         format!("no Seaway answers at {api}: {error} (--api.insecure serves the API there, --api says where it is)")
     };
-    let address =
-        (host, port).to_socket_addrs().map_err(nobody)?.next().ok_or_else(|| format!("{host} has no address"))?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(nobody)?;
+    let mut stream = TcpStream::connect((host, port)).map_err(nobody)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(nobody)?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {authority}\r\n\r\n").map_err(nobody)?;
     let mut answer = Vec::new();

@@ -28,7 +28,7 @@ async fn headers_are_logged_as_the_middlewares_and_the_server_left_them() {
         custom_response_headers: [("X-Out".to_owned(), "2".to_owned())].into(),
         ..model::Headers::default()
     };
-    setup.middleware("headers", model::Middleware::Headers(headers.into()));
+    setup.middleware("headers", model::Middleware::Headers(headers));
     let world = setup.start().await;
     let extra = "Authorization: Basic x\r\nX-Secret: y\r\nX-Multi: 1\r\nX-Multi: 2\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nHost:";
     assert_eq!(world.exchange(get("/").replacen("Host:", extra, 1)).await.status, 200);
@@ -80,14 +80,13 @@ async fn what_nobody_takes_is_counted_by_reason_and_remembered() {
     }
     let told: Vec<_> = hosts.hosts().into_iter().map(|h| (h.host, h.reason, h.count, h.path)).collect();
     let text = str::to_owned;
-    assert_eq!(
-        told,
-        [(text("b.test"), "unknown_host", 2, text("/other")), (text("a.test"), "no_rule", 1, text("/x"))]
-    );
+    assert_eq!(told, [(text("b.test"), "unknown_host", 2, text("/other")), (text("a.test"), "no_rule", 1, text("/x"))]);
     until("they are counted", || {
         let page = world.scrape();
         [("no_rule", 1), ("unknown_host", 2)].iter().all(|(reason, count)| {
-            page.contains(&format!("seaway_unrouted_requests_total{{entrypoint=\"web\",reason=\"{reason}\"}} {count}\n"))
+            page.contains(&format!(
+                "seaway_unrouted_requests_total{{entrypoint=\"web\",reason=\"{reason}\"}} {count}\n"
+            ))
         })
     })
     .await;

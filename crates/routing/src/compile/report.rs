@@ -3,7 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use seaway_config::model::Router;
+use seaway_config::suggest::nearest;
 use seaway_config::{Code, Diagnostic, Origin};
+
+use super::CompileOptions;
 
 /// Collects what is found wrong with one object, in that order.
 #[derive(Debug, Default)]
@@ -121,6 +125,27 @@ fn object_key(origin: &Origin) -> Option<String> {
     let mut parts = origin.key.split('.');
     let object: Vec<_> = parts.by_ref().take(4).collect();
     (object.len() == 4 && object.get(1).is_some_and(|part| part.eq_ignore_ascii_case("http"))).then(|| object.join("."))
+}
+
+/// The router's list with what was probably meant in place of what does not exist; all there are, if that is nothing.
+pub(super) fn meant_entry_points(router: &Router, options: &CompileOptions) -> String {
+    let names = || options.entry_points.iter().map(|known| &*known.name);
+    let mut meant: Vec<&str> = Vec::new();
+    for wanted in &router.entry_points {
+        let known = names().find(|name| name == wanted).or_else(|| nearest(wanted, names()));
+        meant.extend(known.filter(|known| !meant.contains(known)));
+    }
+    if meant.is_empty() {
+        meant.extend(names());
+    }
+    meant.join(",")
+}
+
+/// A rule for use inside a message: on one line and not too long.
+pub(super) fn shown(rule: &str) -> String {
+    let short: String = rule.chars().take(200).collect();
+    let more = if short.len() < rule.len() { "…" } else { "" };
+    format!("{}{more}", short.escape_debug())
 }
 
 #[cfg(test)]

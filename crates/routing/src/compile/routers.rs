@@ -14,7 +14,7 @@ use crate::{EntryPointTable, EntryPoints, Route, RouteTarget, RoutingTable, Serv
 
 use super::middlewares::{Compiled, Middlewares, Own};
 use super::overlap::{self, Overlap};
-use super::report::{Fault, Report, line, option};
+use super::report::{Fault, Report, line, meant_entry_points, option, shown};
 use super::services::Services;
 use super::{CompileOptions, EntryPointInfo, EntryPointModel};
 
@@ -566,20 +566,6 @@ fn entry_points(router: &Router, options: &CompileOptions, case: &mut Case<'_>) 
     using
 }
 
-/// The router's list with what was probably meant in place of what does not exist; all there are, if that is nothing.
-fn meant_entry_points(router: &Router, options: &CompileOptions) -> String {
-    let names = || options.entry_points.iter().map(|known| &*known.name);
-    let mut meant: Vec<&str> = Vec::new();
-    for wanted in &router.entry_points {
-        let known = names().find(|name| name == wanted).or_else(|| nearest(wanted, names()));
-        meant.extend(known.filter(|known| !meant.contains(known)));
-    }
-    if meant.is_empty() {
-        meant.extend(names());
-    }
-    meant.join(",")
-}
-
 fn priority(router: &Router, case: &mut Case<'_>) -> i64 {
     match router.priority {
         0 => i64::try_from(router.rule.len()).unwrap_or(MAX_PRIORITY),
@@ -601,11 +587,4 @@ fn tls_and_syntax(router: &Router, case: &mut Case<'_>) {
         let text = "the rule syntax v2 does not work, and its rules mean something else in v3";
         case.quarantine(Fault::new(Code::NotSupportedYet, text).value("v3"), "rulesyntax");
     }
-}
-
-/// A rule for use inside a message: on one line and not too long.
-fn shown(rule: &str) -> String {
-    let short: String = rule.chars().take(200).collect();
-    let more = if short.len() < rule.len() { "…" } else { "" };
-    format!("{}{more}", short.escape_debug())
 }

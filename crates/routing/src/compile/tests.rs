@@ -18,7 +18,6 @@ use crate::{EntryPointInfo, Millis, RouteTarget, StateRegistry};
 fn strip(prefix: &str) -> Middleware {
     Middleware::StripPrefix(StripPrefix { prefixes: vec![prefix.to_owned()], force_slash: None })
 }
-
 fn chain(members: &[&str]) -> Middleware {
     Middleware::Chain(Chain { middlewares: members.iter().map(|name| (*name).to_owned()).collect() })
 }

@@ -169,10 +169,7 @@ fn choose(service: &Service, head: &RequestHead) -> Option<Choice> {
     let count = service.servers.iter().filter(|server| ready(server) && server.weight > 0).count();
     let turns = service.strategy == Strategy::RoundRobin;
     let (index, why) = match index {
-        _ if !turns && count > 1 => match service.foresee(head) {
-            Some(told) => told,
-            None => return None,
-        },
+        _ if !turns && count > 1 => service.foresee(head)?,
         Some(index) if count == 1 => (index, "it is the only one that is ready".to_owned()),
         Some(index) => (index, format!("it is next in turn of the {count} that are ready")),
         None if head.method.is_idempotent() => (last()?, "it is terminating, and none else is left".to_owned()),
