@@ -23,6 +23,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("ping.terminatingStatusCode", "204"),
     ("metrics.prometheus.entryPoint", "web"),
     ("metrics.prometheus.buckets", "0.5,2"),
+    ("metrics.prometheus.headerLabels.key", "User-Agent"),
     ("accessLog.format", "json"),
     ("accessLog.filters.statusCodes", "404,500-599"),
     ("accessLog.fields.defaultMode", "drop"),
