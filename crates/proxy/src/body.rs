@@ -1,5 +1,7 @@
 //! Request bodies on their way to a server: streamed, and for requests that may be repeated, remembered while small.
 
+mod memory;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +17,8 @@ use crate::client_io::{ClientIo, ClientState};
 use crate::downstream;
 use crate::effects::room::Room;
 use crate::error::ProxyError;
+
+use memory::Memory;
 
 /// Bodies are remembered up to this size so that they can be sent once more, unless somebody wants more of them.
 pub(crate) const REPLAY_LIMIT: u64 = 64 * 1024;
@@ -56,8 +60,8 @@ pub(crate) struct Source {
     client: Rc<ClientState>,
     body: RefCell<ClientBody>,
     has_length: bool,
-    /// What has been read, as long as it is whole. A copy: a piece of the client's read buffer would keep all of it.
-    remembered: RefCell<Vec<u8>>,
+    /// What has been read, as long as it is whole.
+    remembered: RefCell<Memory>,
     /// The same, once all of it was read before anything was sent.
     read: RefCell<Option<Bytes>>,
     /// So much is remembered at most.
@@ -156,7 +160,7 @@ impl Source {
                 return Err(Unread::NoRoom);
             }
         }
-        let read = Bytes::from(std::mem::take(&mut *self.remembered.borrow_mut()));
+        let read = std::mem::take(&mut *self.remembered.borrow_mut()).into_whole();
         *self.read.borrow_mut() = Some(read.clone());
         Ok(read)
     }
@@ -181,9 +185,9 @@ impl Source {
         // What every body may take needs no room of its own.
         let fits = |room: &RefCell<Room>| length <= REPLAY_LIMIT || room.borrow_mut().grow(length);
         if length <= self.limit.get() && fits(&self.room) {
-            remembered.extend_from_slice(data);
+            remembered.add(data);
         } else {
-            *remembered = Vec::new();
+            *remembered = Memory::default();
             self.whole.set(false);
         }
     }
@@ -193,8 +197,7 @@ impl Source {
         if let Some(read) = &*self.read.borrow() {
             return (at < read.len()).then(|| read.slice(at..));
         }
-        let remembered = self.remembered.borrow();
-        remembered.get(at..).filter(|rest| !rest.is_empty()).map(Bytes::copy_from_slice)
+        self.remembered.borrow().from(at)
     }
 
     fn has_rest(&self, at: usize) -> bool {

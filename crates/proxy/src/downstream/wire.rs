@@ -209,6 +209,11 @@ impl<I: Socket> Wire<I> {
         (buffer.len(), buffer.capacity())
     }
 
+    /// Nothing has been read that was not used.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inner.borrow().buffer.is_empty()
+    }
+
     /// What has come and belongs to no request: HTTP is over.
     pub(super) fn take_rest(&self) -> Bytes {
         self.inner.borrow_mut().buffer.split().freeze()

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncReadExt, AsyncWrite};
@@ -101,8 +101,8 @@ struct Sending {
     out: Vec<u8>,
     /// How much of it is written.
     at: usize,
-    /// A large piece of the body, which follows it, and what follows that.
-    piece: Bytes,
+    /// Large pieces of the body, which follow it, and what follows them. Of chunks only one is taken at a time.
+    pieces: [Bytes; 2],
     tail: &'static [u8],
     /// Where more comes from; none when all was taken.
     body: Option<RequestBody>,
@@ -443,7 +443,7 @@ struct ClientFault;
 impl Sending {
     fn begin(&mut self, body: RequestBody, chunked: bool) {
         self.out.clear();
-        (self.at, self.piece, self.tail, self.chunked) = (0, Bytes::new(), b"", chunked);
+        (self.at, self.pieces, self.tail, self.chunked) = (0, Default::default(), b"", chunked);
         self.body = (chunked || !body.is_end_stream()).then_some(body);
     }
 
@@ -453,12 +453,25 @@ impl Sending {
     }
 
     fn has_bytes(&self) -> bool {
-        self.at < self.out.len() || !self.piece.is_empty() || !self.tail.is_empty()
+        self.at < self.out.len() || self.has_bytes_behind()
+    }
+
+    /// Something follows what is in the buffer.
+    fn has_bytes_behind(&self) -> bool {
+        let [first, _] = &self.pieces;
+        !first.is_empty() || !self.tail.is_empty()
+    }
+
+    /// More can be taken before anything is written.
+    fn has_room(&self) -> bool {
+        let [first, second] = &self.pieces;
+        let taken = if self.chunked { !first.is_empty() } else { !second.is_empty() };
+        !taken && self.tail.is_empty() && self.out.len() - self.at < GATHERED
     }
 
     /// Takes what the body has, as long as it is little; false when there is nothing to write before more comes.
     fn gather(&mut self, cx: &mut Context<'_>) -> Result<bool, ClientFault> {
-        while self.piece.is_empty() && self.tail.is_empty() && self.out.len() - self.at < GATHERED {
+        while self.has_room() {
             let Some(body) = &mut self.body else { break };
             match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Pending => return Ok(self.has_bytes()),
@@ -486,6 +499,11 @@ impl Sending {
             // An empty chunk would be the last one.
             return;
         }
+        let [first, second] = &mut self.pieces;
+        if !first.is_empty() {
+            *second = data;
+            return;
+        }
         let chunked = self.chunked;
         let out = self.room();
         if chunked {
@@ -497,7 +515,7 @@ impl Sending {
                 out.extend_from_slice(b"\r\n");
             }
         } else {
-            self.piece = data;
+            self.pieces = [data, Bytes::new()];
             self.tail = if chunked { b"\r\n" } else { b"" };
         }
     }
@@ -517,18 +535,28 @@ impl Sending {
 
     fn poll_write(&self, cx: &mut Context<'_>, stream: Pin<&mut Stream>) -> Poll<io::Result<usize>> {
         let out = self.out.get(self.at..).unwrap_or_default();
-        if self.piece.is_empty() && self.tail.is_empty() {
+        if !self.has_bytes_behind() {
             return stream.poll_write(cx, out);
         }
-        stream.poll_write_vectored(cx, &[IoSlice::new(out), IoSlice::new(&self.piece), IoSlice::new(self.tail)])
+        let [first, second] = &self.pieces;
+        let slices = [out, first, second, self.tail].map(IoSlice::new);
+        stream.poll_write_vectored(cx, &slices)
     }
 
-    fn advance(&mut self, written: usize) {
+    fn advance(&mut self, mut written: usize) {
         let of_out = written.min(self.out.len() - self.at);
         self.at += of_out;
-        let of_piece = (written - of_out).min(self.piece.len());
-        let _gone = self.piece.split_to(of_piece);
-        self.tail = self.tail.get(written - of_out - of_piece..).unwrap_or_default();
+        written -= of_out;
+        for piece in &mut self.pieces {
+            let of_piece = written.min(piece.len());
+            piece.advance(of_piece);
+            written -= of_piece;
+        }
+        let [first, second] = &mut self.pieces;
+        if first.is_empty() {
+            *first = std::mem::take(second);
+        }
+        self.tail = self.tail.get(written..).unwrap_or_default();
     }
 }
 
