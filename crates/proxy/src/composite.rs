@@ -21,7 +21,6 @@ use crate::body::{RequestBody, Unread};
 use crate::connection::Connection;
 use crate::error::ProxyError;
 use crate::forward::{self, Failed, Forwarded, Outgoing, fresh_lease};
-use crate::http1::spares;
 use crate::response::Flight;
 use crate::worker::Snapshot;
 
@@ -129,7 +128,7 @@ async fn through(
     }
     match &mut result {
         Ok(forwarded) => cookies.into_iter().for_each(|cookie| {
-            forwarded.response.headers.append(SET_COOKIE, cookie);
+            forwarded.response.fields.map().append(SET_COOKIE, cookie);
         }),
         Err(failed) => failed.level_cookies = cookies,
     }
@@ -241,9 +240,9 @@ async fn send(
         out.extend_from_slice(body);
     };
     lease.begin(write, RequestBody::Empty, false);
-    let (mut headers, mut interim) = (spares::map(), 0);
+    let mut interim = 0;
     let method = &outgoing.head.method;
-    let head = poll_fn(|cx| lease.poll_head(cx, method, &mut headers, &mut interim)).await.ok()?;
+    let head = poll_fn(|cx| lease.poll_head(cx, method, &mut interim)).await.ok()?;
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return None;
     }

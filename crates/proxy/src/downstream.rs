@@ -16,7 +16,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::error::ClientLeft;
 use crate::http1::request::{self, BadHead, Head};
 use crate::http1::respond::{self, Asked, Framing, Reply, Written};
-use crate::http1::spares;
 
 use wire::Next;
 pub(crate) use wire::{Body, Wire};
@@ -175,7 +174,7 @@ impl<'a, B: ReplyBody> Sending<'a, B> {
         let ended = reply.body.is_end_stream();
         let size = if ended { Some(0) } else { reply.body.size_hint().exact() };
         let Written { framing, keep_alive } = wire.respond(asked, reply, size);
-        spares::keep_map(std::mem::take(&mut reply.headers));
+        drop(std::mem::take(&mut reply.fields));
         if framing == Framing::None || ended {
             *slot = None;
         }

@@ -95,12 +95,12 @@ async fn exchange(
 
 /// Ties the flight to the body, so that everything is settled when the last byte is out.
 fn finish(mut flight: Flight, answer: Answer, close: bool) -> Reply<ResponseBody> {
-    let Answer { status, reason, mut headers, content, changes, .. } = answer;
+    let Answer { status, reason, mut fields, content, changes, .. } = answer;
     flight.trail.status = Some(status);
-    flight.trail.keep_downstream(&flight.connection.worker, &headers);
+    flight.trail.keep_downstream(&flight.connection.worker, &mut fields);
     let last = flight.connection.is_last_answer();
     if close || last || flight.connection.worker.is_draining() {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        fields.map().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let body = match content {
         Content::Local(data) => {
@@ -114,7 +114,8 @@ fn finish(mut flight: Flight, answer: Answer, close: bool) -> Reply<ResponseBody
         Content::Upstream => ResponseBody::Upstream { flight: Some(flight) },
         Content::Tunnel(granted) => {
             let (lease, token) = *granted;
-            drop_framing(&mut headers);
+            let headers = fields.map();
+            drop_framing(headers);
             headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(UPGRADE, token);
             flight.unpin();
@@ -123,7 +124,7 @@ fn finish(mut flight: Flight, answer: Answer, close: bool) -> Reply<ResponseBody
             ResponseBody::Fixed { data: None, flight: None }
         }
     };
-    Reply { status, reason, headers, body }
+    Reply { status, reason, fields, body }
 }
 
 /// 404, as Traefik says it; with the reason where clients are told.

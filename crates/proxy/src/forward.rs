@@ -153,8 +153,8 @@ pub(crate) async fn forward(
         let fresh = outgoing.upgrade.is_some() || stale == Some(id);
         let attempt = watched(connection, service, server, body, outgoing, fresh, !repeatable).await;
         match attempt {
-            Attempt::Answered(response, lease) => {
-                return match granted(outgoing.upgrade.take(), &response) {
+            Attempt::Answered(mut response, lease) => {
+                return match granted(outgoing.upgrade.take(), &mut response) {
                     Ok(upgrade) => Ok(Forwarded { response, lease, set_cookie, upgrade }),
                     Err(error) => Err(Failed { lost: true, set_cookie, ..Failed::new(error) }),
                 };
@@ -256,13 +256,13 @@ async fn send(
         },
     };
     lease.begin(|out| outgoing.encode(&connection.forwarding, service, server, out), body, outgoing.is_chunked());
-    let (mut headers, mut interim) = (spares::map(), 0);
+    let mut interim = 0;
     let method = &outgoing.head.method;
     let limit = match service.transport.number {
         0 => options.response_header_timeout,
         _ => service.transport.response_header_timeout,
     };
-    let answer = poll_fn(|cx| lease.poll_head(cx, method, &mut headers, &mut interim));
+    let answer = poll_fn(|cx| lease.poll_head(cx, method, &mut interim));
     let failure = match outgoing.head_in_time(limit, answer).await {
         Some(Ok(head)) => return Attempt::Answered(head, lease),
         Some(Err(failure)) => failure,
@@ -313,10 +313,10 @@ pub(crate) async fn fresh_lease(
 }
 
 /// The upgrade that this response grants. A 101 that was not asked for, or for something else, is an error.
-fn granted(asked: Option<HeaderValue>, response: &Head) -> Result<Option<HeaderValue>, ProxyError> {
+fn granted(asked: Option<HeaderValue>, response: &mut Head) -> Result<Option<HeaderValue>, ProxyError> {
     match asked {
         _ if response.status != StatusCode::SWITCHING_PROTOCOLS => Ok(None),
-        Some(token) if upgrade::granted(&token, &response.headers) => Ok(Some(token)),
+        Some(token) if upgrade::granted(&token, response.fields.map()) => Ok(Some(token)),
         _ => Err(ProxyError::BadUpgrade),
     }
 }

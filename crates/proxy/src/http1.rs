@@ -2,6 +2,7 @@
 
 pub(crate) mod chunked;
 mod date;
+pub(crate) mod fields;
 mod names;
 pub(crate) mod request;
 pub(crate) mod respond;

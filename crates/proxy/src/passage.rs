@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use http::{Method, Response, StatusCode};
-use seaway_head::{RequestHead, ResponseHead, hop};
+use seaway_head::{RequestHead, ResponseHead};
 use seaway_middleware::protocol::{Again, CameFrom, Length, Page};
 use seaway_middleware::{Back, Came, Context, Flow, Middleware, Need};
 use seaway_routing::{Route, RouteTarget};
@@ -22,6 +22,7 @@ use crate::effects::{self, Unmet};
 use crate::error::{ClientLeft, ProxyError, Side};
 use crate::forward::{Forwarded, Outgoing};
 use crate::http1::ends_with_head;
+use crate::http1::fields::Fields;
 use crate::http1::response::Head;
 use crate::internal::InternalRequest;
 use crate::response::{Flight, bare, plain};
@@ -36,7 +37,7 @@ const TURNS: u32 = 100;
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) reason: Option<Bytes>,
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     pub(crate) content: Content,
     /// What middlewares change of the body.
     pub(crate) changes: Changes,
@@ -200,8 +201,8 @@ impl<'a> Passage<'a> {
                     Err(failed) => {
                         self.flight.trail.lost = failed.lost;
                         let mut answer = self.failure(failed.error)?;
-                        add_cookie(&mut answer.headers, failed.set_cookie);
-                        failed.level_cookies.into_iter().for_each(|it| add_cookie(&mut answer.headers, Some(it)));
+                        add_cookie(&mut answer.fields, failed.set_cookie);
+                        failed.level_cookies.into_iter().for_each(|it| add_cookie(&mut answer.fields, Some(it)));
                         // Where nobody is left because this request has found out that they refuse, that has failed too.
                         let refused = failed.error == ProxyError::NoServer && self.flight.trail.attempts > 0;
                         if refused || failed.error.side() == Side::Upstream {
@@ -245,7 +246,7 @@ impl<'a> Passage<'a> {
             repeatable: self.body.is_none() && self.source.as_ref().is_none_or(|source| source.is_whole()),
         };
         let mut status = answer.status;
-        let headers = &mut answer.headers;
+        let headers = answer.fields.map();
         let back =
             self.hook(at, |cx| middleware.on_response(&mut ResponseHead { status: &mut status, headers }, &came, cx));
         // A tunnel has been granted: that is not a middleware's to change.
@@ -323,7 +324,7 @@ impl<'a> Passage<'a> {
         }
         let Ok(beginning) = self.flight.read_first().await else { return self.cut(answer) };
         let mut status = answer.status;
-        middleware.on_beginning(&mut ResponseHead { status: &mut status, headers: &mut answer.headers }, &beginning);
+        middleware.on_beginning(&mut ResponseHead { status: &mut status, headers: &mut answer.fields }, &beginning);
         match self.flight.completes() {
             true => answer.content = Content::Local(beginning),
             false => answer.changes.push(Box::new(Before(Some(beginning)))),
@@ -401,16 +402,16 @@ impl Answer {
     pub(crate) fn local(response: Response<Bytes>) -> Self {
         let (parts, body) = response.into_parts();
         let (content, from) = (Content::Local(body), CameFrom::Seaway);
-        Self { status: parts.status, reason: None, headers: parts.headers, content, changes: Vec::new(), from }
+        Self { status: parts.status, reason: None, fields: parts.headers.into(), content, changes: Vec::new(), from }
     }
 
     fn upstream(flight: &mut Flight, forwarded: Forwarded) -> Self {
         let Forwarded { response, lease, set_cookie, upgrade } = forwarded;
-        let Head { status, reason, mut headers, .. } = response;
+        let Head { status, reason, mut fields, .. } = response;
         flight.trail.origin_status = Some(status);
-        hop::strip_response(&mut headers);
-        add_cookie(&mut headers, set_cookie);
-        flight.trail.keep_origin(&flight.connection.worker, &headers);
+        fields.strip();
+        add_cookie(&mut fields, set_cookie);
+        flight.trail.keep_origin(&flight.connection.worker, &mut fields);
         let (content, from) = match upgrade {
             Some(token) => (Content::Tunnel(Box::new((lease, token))), CameFrom::Upgrade),
             None => {
@@ -418,13 +419,13 @@ impl Answer {
                 (Content::Upstream, CameFrom::Server)
             }
         };
-        Self { status, reason, headers, content, changes: Vec::new(), from }
+        Self { status, reason, fields, content, changes: Vec::new(), from }
     }
 }
 
-fn add_cookie(headers: &mut HeaderMap, cookie: Option<HeaderValue>) {
+fn add_cookie(fields: &mut Fields, cookie: Option<HeaderValue>) {
     if let Some(cookie) = cookie {
-        headers.append(SET_COOKIE, cookie);
+        fields.map().append(SET_COOKIE, cookie);
     }
 }
 

@@ -17,6 +17,7 @@ use seaway_telemetry::{KeptHeaders, Record};
 
 use crate::connection::Connection;
 use crate::error::ProxyError;
+use crate::http1::fields::Fields;
 use crate::metrics::{self, Pinned};
 use crate::worker::{Snapshot, Worker};
 
@@ -210,17 +211,17 @@ impl Trail {
 
     /// Those of the server's response.
     #[inline]
-    pub(crate) fn keep_origin(&mut self, worker: &Worker, headers: &HeaderMap) {
+    pub(crate) fn keep_origin(&mut self, worker: &Worker, answer: &mut Fields) {
         if let Some(fields) = &worker.kept_fields {
-            self.kept.get_or_insert_default().origin(fields, headers);
+            self.kept.get_or_insert_default().origin(fields, answer.map());
         }
     }
 
     /// Those that the client is sent.
     #[inline]
-    pub(crate) fn keep_downstream(&mut self, worker: &Worker, headers: &HeaderMap) {
+    pub(crate) fn keep_downstream(&mut self, worker: &Worker, answer: &mut Fields) {
         if let Some(fields) = &worker.kept_fields {
-            self.kept.get_or_insert_default().downstream(fields, headers);
+            self.kept.get_or_insert_default().downstream(fields, answer.map());
         }
     }
 

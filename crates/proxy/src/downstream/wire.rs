@@ -180,7 +180,7 @@ impl<I: Socket> Wire<I> {
     }
 
     /// Puts the head of a response behind what waits to be sent.
-    pub(super) fn respond<B>(&self, asked: Asked, reply: &Reply<B>, size: Option<u64>) -> Written {
+    pub(super) fn respond<B>(&self, asked: Asked, reply: &mut Reply<B>, size: Option<u64>) -> Written {
         let inner = &mut *self.inner.borrow_mut();
         (inner.owes_continue, inner.says_continue) = (false, false);
         inner.out.write(|out| respond::head(out, asked, reply, size))
@@ -207,11 +207,6 @@ impl<I: Socket> Wire<I> {
     pub(super) fn buffered(&self) -> (usize, usize) {
         let buffer = &self.inner.borrow().buffer;
         (buffer.len(), buffer.capacity())
-    }
-
-    /// Nothing has been read that was not used.
-    pub(super) fn is_empty(&self) -> bool {
-        self.inner.borrow().buffer.is_empty()
     }
 
     /// What has come and belongs to no request: HTTP is over.

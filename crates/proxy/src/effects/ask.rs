@@ -16,7 +16,6 @@ use seaway_middleware::protocol::{Ask, AskServer, Heard, Unheard};
 use seaway_routing::Millis;
 
 use crate::body::RequestBody;
-use crate::http1::spares;
 use crate::retry::is_idempotent;
 use crate::upstream::connect::connect;
 use crate::upstream::link::Lease;
@@ -91,9 +90,9 @@ async fn talk(worker: &Rc<Worker>, ask: &Ask) -> Result<Heard, Unheard> {
 /// One request and its answer.
 async fn hear(lease: &mut Lease, ask: &Ask) -> Result<Heard, Unheard> {
     lease.begin(|out| encode(ask, out), RequestBody::Empty, false);
-    let (mut headers, mut interim) = (spares::map(), 0);
-    let head = poll_fn(|cx| lease.poll_head(cx, &ask.method, &mut headers, &mut interim)).await;
-    let head = head.map_err(|_| Unheard::Failed)?;
+    let mut interim = 0;
+    let head = poll_fn(|cx| lease.poll_head(cx, &ask.method, &mut interim)).await;
+    let mut head = head.map_err(|_| Unheard::Failed)?;
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Unheard::Failed);
     }
@@ -110,7 +109,7 @@ async fn hear(lease: &mut Lease, ask: &Ask) -> Result<Heard, Unheard> {
         }
         body.extend_from_slice(&data);
     }
-    let mut headers = head.headers;
+    let mut headers = std::mem::take(head.fields.map());
     hop::strip_response(&mut headers);
     for name in [CONTENT_LENGTH, TRAILER] {
         headers.remove(name);

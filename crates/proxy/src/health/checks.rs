@@ -236,9 +236,9 @@ async fn ask_once(
         }
         let mut received: Bytes = buffer.split().freeze();
         loop {
-            match response::parse(&mut received, method, HeaderMap::new()) {
+            match response::parse(&mut received, method) {
                 Ok(Some(head)) if head.status.is_informational() => {}
-                Ok(Some(head)) => return Ok((head.status, head.headers.get(LOCATION).cloned())),
+                Ok(Some(mut head)) => return Ok((head.status, head.fields.map().get(LOCATION).cloned())),
                 Ok(None) => break,
                 Err(_) => return Err("what it answers is not HTTP".to_owned()),
             }

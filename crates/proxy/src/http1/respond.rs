@@ -7,6 +7,7 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode, Version};
 
+use super::fields::Fields;
 use super::request::{self, names_token};
 use super::{date, ends_with_head};
 
@@ -41,14 +42,14 @@ pub(crate) struct Reply<B> {
     pub(crate) status: StatusCode,
     /// The reason phrase where it is not the usual one.
     pub(crate) reason: Option<Bytes>,
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     pub(crate) body: B,
 }
 
 impl<B> From<Response<B>> for Reply<B> {
     fn from(response: Response<B>) -> Self {
         let (parts, body) = response.into_parts();
-        Self { status: parts.status, reason: None, headers: parts.headers, body }
+        Self { status: parts.status, reason: None, fields: parts.headers.into(), body }
     }
 }
 
@@ -74,17 +75,39 @@ pub(crate) struct Written {
 }
 
 /// Appends the head of a response whose body is `size` bytes long, `None` where nobody knows.
-pub(crate) fn head<B>(out: &mut Vec<u8>, asked: Asked, reply: &Reply<B>, size: Option<u64>) -> Written {
-    let (status, headers) = (reply.status, &reply.headers);
-    out.reserve(160 + 48 * headers.len());
-    status_line(out, asked.version, status, reply.reason.as_deref());
-    let mut framing = match size {
+pub(crate) fn head<B>(out: &mut Vec<u8>, asked: Asked, reply: &mut Reply<B>, size: Option<u64>) -> Written {
+    let status = reply.status;
+    let framing = match size {
         _ if asked.head_only || ends_with_head(status) => Framing::None,
         Some(size) => Framing::Length(size),
         None if asked.version == Version::HTTP_10 => Framing::Close,
         None => Framing::Chunked(Vec::new()),
     };
-    let (mut closes, mut dated, mut connection) = (false, false, false);
+    status_line(out, asked.version, status, reply.reason.as_deref());
+    match reply.fields.verbatim() {
+        // The server's line of the length says the same, if there is one.
+        Some(lines) if lines.length == size && framing != Framing::None => {
+            lines.runs().for_each(|run| out.extend_from_slice(run));
+            if size.is_none() {
+                framing_lines(out, status, &framing, size, None);
+            }
+            rest(out, asked, framing, status, lines.dated, None)
+        }
+        _ => mapped(out, asked, status, reply.fields.map(), framing, size),
+    }
+}
+
+/// The lines of the map, and what follows them.
+fn mapped(
+    out: &mut Vec<u8>,
+    asked: Asked,
+    status: StatusCode,
+    headers: &HeaderMap,
+    mut framing: Framing,
+    size: Option<u64>,
+) -> Written {
+    out.reserve(160 + 48 * headers.len());
+    let (mut dated, mut connection) = (false, None);
     // The length of a body that is not sent is the server's to say.
     let mut said_length = None;
     for (name, value) in headers {
@@ -96,8 +119,7 @@ pub(crate) fn head<B>(out: &mut Vec<u8>, asked: Asked, reply: &Reply<B>, size: O
             }
             TRANSFER_ENCODING => continue,
             CONNECTION => {
-                closes |= names_token(value, b"close");
-                connection = true;
+                connection = Some(headers);
                 continue;
             }
             TRAILER => match &mut framing {
@@ -109,10 +131,22 @@ pub(crate) fn head<B>(out: &mut Vec<u8>, asked: Asked, reply: &Reply<B>, size: O
         }
         line(out, name, value);
     }
-    match (&framing, size) {
+    framing_lines(out, status, &framing, size, said_length);
+    rest(out, asked, framing, status, dated, connection)
+}
+
+/// The lines that say where the body ends.
+fn framing_lines(
+    out: &mut Vec<u8>,
+    status: StatusCode,
+    framing: &Framing,
+    size: Option<u64>,
+    said_length: Option<&HeaderValue>,
+) {
+    match (framing, size) {
         (Framing::Chunked(_), _) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         (Framing::None, _) if ends_with_head(status) => {}
-        (Framing::None | Framing::Length(_), Some(size)) if size > 0 || framing != Framing::None => {
+        (Framing::None | Framing::Length(_), Some(size)) if size > 0 || *framing != Framing::None => {
             out.extend_from_slice(b"content-length: ");
             out.extend_from_slice(itoa::Buffer::new().format(size).as_bytes());
             out.extend_from_slice(b"\r\n");
@@ -124,10 +158,22 @@ pub(crate) fn head<B>(out: &mut Vec<u8>, asked: Asked, reply: &Reply<B>, size: O
         }
         _ => {}
     }
+}
+
+/// What the head says of the connection and of the time, and its end. `said` has a `Connection`, if there is one.
+fn rest(
+    out: &mut Vec<u8>,
+    asked: Asked,
+    framing: Framing,
+    status: StatusCode,
+    dated: bool,
+    said: Option<&HeaderMap>,
+) -> Written {
+    let closes = said.is_some_and(|said| said.get_all(CONNECTION).iter().any(|value| names_token(value, b"close")));
     let switches = status == StatusCode::SWITCHING_PROTOCOLS;
     let keep_alive = asked.keep_alive && !closes && framing != Framing::Close && !switches;
-    if connection || asked.version == Version::HTTP_10 || !keep_alive {
-        connection_line(out, asked, headers, keep_alive || switches);
+    if said.is_some() || asked.version == Version::HTTP_10 || !keep_alive {
+        connection_line(out, asked, said, keep_alive || switches);
     }
     if !dated {
         out.extend_from_slice(b"date: ");
@@ -174,10 +220,10 @@ fn status_line(out: &mut Vec<u8>, version: Version, status: StatusCode, reason: 
 }
 
 /// What the response says of its connection, and what we do.
-fn connection_line(out: &mut Vec<u8>, asked: Asked, headers: &HeaderMap, stays: bool) {
+fn connection_line(out: &mut Vec<u8>, asked: Asked, said: Option<&HeaderMap>, stays: bool) {
     out.extend_from_slice(b"connection: ");
     let start = out.len();
-    for value in headers.get_all(CONNECTION) {
+    for value in said.into_iter().flat_map(|said| said.get_all(CONNECTION)) {
         let tokens = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         // Ours to say, once.
         let ours = |token: &[u8]| token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive");
@@ -253,7 +299,7 @@ mod tests {
     }
 
     /// The head without its date, and what follows.
-    fn written(asked: Asked, response: &Reply<()>, size: Option<u64>) -> (String, Written) {
+    fn written(asked: Asked, response: &mut Reply<()>, size: Option<u64>) -> (String, Written) {
         let mut out = Vec::new();
         let written = head(&mut out, asked, response, size);
         let text = String::from_utf8(out).unwrap();
@@ -270,7 +316,7 @@ mod tests {
         then: Framing,
         keep: bool,
     ) {
-        let (text, written) = written(asked, &response(status, fields), size);
+        let (text, written) = written(asked, &mut response(status, fields), size);
         assert_eq!(text, format!("{want}\r\n\r\n"));
         assert_eq!(written, Written { framing: then, keep_alive: keep }, "{want}");
     }
@@ -327,21 +373,21 @@ mod tests {
 
     #[test]
     fn the_status_line() {
-        let (text, _) = written(NEW, &response(599, &[]), Some(0));
+        let (text, _) = written(NEW, &mut response(599, &[]), Some(0));
         assert!(text.starts_with("HTTP/1.1 599 <none>\r\n"));
         let mut fine = response(299, &[]);
         fine.reason = Some(Bytes::from_static(b"Very Fine"));
-        assert!(written(NEW, &fine, Some(0)).0.starts_with("HTTP/1.1 299 Very Fine\r\n"));
+        assert!(written(NEW, &mut fine, Some(0)).0.starts_with("HTTP/1.1 299 Very Fine\r\n"));
         let mut fine = response(200, &[]);
         fine.reason = Some(Bytes::new());
-        assert!(written(NEW, &fine, Some(0)).0.starts_with("HTTP/1.1 200 \r\n"));
+        assert!(written(NEW, &mut fine, Some(0)).0.starts_with("HTTP/1.1 200 \r\n"));
     }
 
     #[test]
     fn one_date() {
         for fields in [&[][..], &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")]] {
             let mut out = Vec::new();
-            head(&mut out, NEW, &response(200, fields), Some(0));
+            head(&mut out, NEW, &mut response(200, fields), Some(0));
             let text = String::from_utf8(out).unwrap();
             assert_eq!(text.matches("date: ").count(), 1);
             assert_eq!(text.contains("date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), !fields.is_empty());
@@ -365,14 +411,14 @@ mod tests {
             trailers.insert(name, HeaderValue::from_static("7"));
         }
         for (takes_trailers, want) in [(true, "0\r\nx-sum: 7\r\nx-b: 7\r\n\r\n"), (false, "0\r\n\r\n")] {
-            let (text, written) = written(Asked { takes_trailers, ..NEW }, &response(200, &fields), None);
+            let (text, written) = written(Asked { takes_trailers, ..NEW }, &mut response(200, &fields), None);
             assert!(text.contains("trailer: X-Sum, content-length\r\ntrailer: x-b\r\n"));
             let Framing::Chunked(announced) = written.framing else { panic!("{written:?}") };
             let mut out = Vec::new();
             last_chunk(&mut out, &announced, Some(&trailers));
             assert_eq!(String::from_utf8(out).unwrap(), want);
         }
-        let (text, _) = written(NEW, &response(200, &fields), Some(1));
+        let (text, _) = written(NEW, &mut response(200, &fields), Some(1));
         assert!(!text.contains("trailer"), "only chunks have any");
     }
 }

@@ -6,8 +6,9 @@ use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 
+use super::fields::{Fields, Says, Verbatim};
 use super::request::{names_token, number};
-use super::{ends_with_head, names};
+use super::{ends_with_head, names, spares};
 
 /// Most header lines. Servers that set many cookies need more than a request does.
 const LINES: usize = 256;
@@ -37,15 +38,20 @@ pub(crate) struct Head {
     pub(crate) status: StatusCode,
     /// The reason phrase where it is not the usual one.
     pub(crate) reason: Option<Bytes>,
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     pub(crate) framing: Framing,
     /// The connection may carry another request after the body.
     pub(crate) reusable: bool,
 }
 
 /// Reads the head of a response to a `method` request at the front of `buffer` and takes it off; `None` as long as it is
-/// not all there. Its fields go into `headers`, which is empty but may have room from an earlier use.
-pub(crate) fn parse(buffer: &mut Bytes, method: &Method, headers: HeaderMap) -> Result<Option<Head>, BadHead> {
+/// not all there.
+pub(crate) fn parse(buffer: &mut Bytes, method: &Method) -> Result<Option<Head>, BadHead> {
+    read(buffer, method, true)
+}
+
+/// The same; `as_they_are` says whether lines may stay as the server wrote them.
+fn read(buffer: &mut Bytes, method: &Method, as_they_are: bool) -> Result<Option<Head>, BadHead> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES];
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -56,22 +62,38 @@ pub(crate) fn parse(buffer: &mut Bytes, method: &Method, headers: HeaderMap) -> 
     };
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(BadHead)?;
     let phrase = response.reason.unwrap_or_default();
-    let mut head = Head {
-        status,
-        reason: (Some(phrase) != status.canonical_reason()).then(|| buffer.slice_ref(phrase.as_bytes())),
-        headers,
-        framing: Framing::None,
-        // On an old server's connection a later request would have to be HTTP/1.0, which knows no chunks.
-        reusable: response.version == Some(1),
+    let reason = (Some(phrase) != status.canonical_reason()).then(|| buffer.slice_ref(phrase.as_bytes()));
+    let usual = as_they_are && response.version == Some(1) && !is_bodiless(status, method);
+    let verbatim = if usual { Verbatim::of(buffer, response.headers) } else { None };
+    let head = match verbatim {
+        Some((lines, says)) => Head::verbatim(status, reason, lines, says),
+        None => mapped(buffer, status, reason, &response, method)?,
     };
-    head.headers.reserve(response.headers.len());
+    buffer.advance(length);
+    Ok(Some(head))
+}
+
+/// A head with a map of its fields, in which there is one framing.
+fn mapped(
+    buffer: &Bytes,
+    status: StatusCode,
+    reason: Option<Bytes>,
+    response: &httparse::Response<'_, '_>,
+    method: &Method,
+) -> Result<Head, BadHead> {
+    // On an old server's connection a later request would have to be HTTP/1.0, which knows no chunks.
+    let current = response.version == Some(1);
+    let mut head = Head { status, reason, fields: spares::map().into(), framing: Framing::None, reusable: current };
+    let headers = head.fields.map();
+    headers.reserve(response.headers.len());
     let mut framed = Framed::default();
+    let mut closes = false;
     names::with(|known| {
         for line in response.headers.iter() {
             let name = known.parse(line.name.as_bytes()).map_err(|_| BadHead)?;
             let value = HeaderValue::from_maybe_shared(buffer.slice_ref(line.value)).map_err(|_| BadHead)?;
             match name {
-                CONNECTION if names_token(&value, b"close") => head.reusable = false,
+                CONNECTION => closes |= names_token(&value, b"close"),
                 CONTENT_LENGTH => {
                     framed.lengths += 1;
                     framed.plain = plain(value.as_bytes());
@@ -79,15 +101,15 @@ pub(crate) fn parse(buffer: &mut Bytes, method: &Method, headers: HeaderMap) -> 
                 TRANSFER_ENCODING => framed.codings += 1,
                 _ => {}
             }
-            head.headers.append(name, value);
+            headers.append(name, value);
         }
         Ok(())
     })?;
+    head.reusable &= !closes;
     if framed.codings + framed.lengths > 0 || !is_bodiless(status, method) {
-        head.frame(&framed, method, response.version == Some(1))?;
+        head.frame(&framed, method, current)?;
     }
-    buffer.advance(length);
-    Ok(Some(head))
+    Ok(head)
 }
 
 /// Lines that say where the body ends.
@@ -100,15 +122,25 @@ struct Framed {
 }
 
 impl Head {
+    fn verbatim(status: StatusCode, reason: Option<Bytes>, lines: Verbatim, says: Says) -> Self {
+        let framing = match lines.length {
+            _ if says.chunked => Framing::Chunked,
+            Some(length) => Framing::Length(length),
+            None => Framing::Close,
+        };
+        Self { status, reason, fields: lines.into(), framing, reusable: !says.close }
+    }
+
     /// Finds the one framing, and leaves the headers with that one.
     fn frame(&mut self, framed: &Framed, method: &Method, current: bool) -> Result<(), BadHead> {
         let bodiless = is_bodiless(self.status, method);
+        let headers = self.fields.map();
         if self.status == StatusCode::NO_CONTENT && (framed.codings > 0 || framed.plain != Some(0)) {
             // Whoever announces a body where there is none may still send it, when another request is on its way.
             self.reusable = false;
         }
         if framed.codings > 0 {
-            let coding = self.headers.get(TRANSFER_ENCODING).map(|coding| coding.as_bytes().trim_ascii());
+            let coding = headers.get(TRANSFER_ENCODING).map(|coding| coding.as_bytes().trim_ascii());
             let chunked = framed.codings == 1 && coding.is_some_and(|c| c.eq_ignore_ascii_case(b"chunked"));
             // The name of another coding does not travel on, so its bytes would be taken for plain ones.
             let plain = chunked && current;
@@ -116,7 +148,7 @@ impl Head {
                 return Err(BadHead);
             }
             // The chunks decide. Whoever sends both may not know himself where the body ends.
-            self.reusable &= self.headers.remove(CONTENT_LENGTH).is_none();
+            self.reusable &= headers.remove(CONTENT_LENGTH).is_none();
             self.framing = if bodiless { Framing::None } else { Framing::Chunked };
             return Ok(());
         }
@@ -125,16 +157,16 @@ impl Head {
             return Ok(());
         }
         let plain = framed.plain.filter(|_| framed.lengths == 1);
-        match plain.or_else(|| one_length(&self.headers)) {
+        match plain.or_else(|| one_length(headers)) {
             Some(length) if !bodiless => {
                 self.framing = Framing::Length(length);
                 if plain.is_none() {
-                    self.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
                 }
             }
             None if !bodiless => return Err(BadHead),
             _ if plain.is_none() => {
-                self.headers.remove(CONTENT_LENGTH);
+                headers.remove(CONTENT_LENGTH);
             }
             _ => {}
         }
@@ -148,7 +180,7 @@ fn is_bodiless(status: StatusCode, method: &Method) -> bool {
 }
 
 /// Digits without leading zeros.
-fn plain(digits: &[u8]) -> Option<u64> {
+pub(super) fn plain(digits: &[u8]) -> Option<u64> {
     let padded = digits.len() > 1 && digits.first() == Some(&b'0');
     if padded { None } else { number(digits) }
 }
@@ -172,12 +204,14 @@ fn one_length(headers: &HeaderMap) -> Option<u64> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
+    use seaway_head::hop;
 
+    use super::super::respond;
     use super::*;
 
     fn head(method: Method, text: &str) -> Result<Option<(Head, Bytes)>, BadHead> {
         let mut buffer = Bytes::copy_from_slice(text.as_bytes());
-        let head = parse(&mut buffer, &method, HeaderMap::new())?;
+        let head = parse(&mut buffer, &method)?;
         Ok(head.map(|head| (head, buffer)))
     }
 
@@ -240,8 +274,8 @@ mod tests {
     #[test]
     fn one_length_is_left() {
         let get = |text: &str| {
-            let (head, _) = head(Method::GET, &format!("HTTP/1.1 200 OK\r\n{text}\r\n\r\n")).unwrap().unwrap();
-            head.headers.get_all(CONTENT_LENGTH).iter().map(|l| l.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+            let (mut head, _) = head(Method::GET, &format!("HTTP/1.1 200 OK\r\n{text}\r\n\r\n")).unwrap().unwrap();
+            head.fields.map().get_all(CONTENT_LENGTH).iter().map(|l| l.to_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(get("Content-Length: 5"), ["5"]);
         assert_eq!(get("Content-Length: 005"), ["5"]);
@@ -256,10 +290,10 @@ mod tests {
         for cut in 0..whole.len() {
             assert!(head(Method::GET, &whole[..cut]).unwrap().is_none(), "{cut}");
         }
-        let (head, rest) = head(Method::GET, whole).unwrap().unwrap();
+        let (mut head, rest) = head(Method::GET, whole).unwrap().unwrap();
         assert!(rest.is_empty());
         assert_eq!((head.status.as_u16(), head.reason.as_deref()), (299, Some(&b"Very Fine"[..])));
-        assert_eq!(head.headers.get_all("set-cookie").iter().count(), 2);
+        assert_eq!(head.fields.map().get_all("set-cookie").iter().count(), 2);
     }
 
     #[test]
@@ -272,7 +306,74 @@ mod tests {
         assert!(head(Method::GET, &long(LONGEST)).is_err());
     }
 
+    /// What a client is sent, as fields in one order, and what follows.
+    fn sent(head: Head, asked: respond::Asked) -> (Vec<String>, respond::Written) {
+        let size = match head.framing {
+            Framing::None => Some(0),
+            Framing::Length(length) => Some(length),
+            Framing::Chunked | Framing::Close => None,
+        };
+        let Head { status, reason, mut fields, .. } = head;
+        fields.strip();
+        let mut out = Vec::new();
+        let written = respond::head(&mut out, asked, &mut respond::Reply { status, reason, fields, body: () }, size);
+        let lines = out.split(|byte| *byte == b'\n').map(|line| {
+            let line: String = line.iter().copied().map(char::from).collect();
+            let (name, value) = line.split_once(':').unwrap_or((&line, ""));
+            // The moment of each is another.
+            let value = if name == "date" && !value.contains("1994") { "" } else { value };
+            format!("{}:{value}", name.to_ascii_lowercase())
+        });
+        let mut lines: Vec<String> = lines.collect();
+        lines.sort();
+        (lines, written)
+    }
+
     proptest! {
+        #[test]
+        fn lines_that_stay_as_they_are_say_the_same(
+            status in prop_oneof![Just("200 OK"), Just("404 Not Found"), Just("299 Fine"), Just("204 No Content"), Just("304 Not Modified")],
+            lines in proptest::collection::vec(
+                prop_oneof![
+                    Just("Server: s"), Just("content-length: 5"), Just("Content-Length: 05"), Just("Content-Length:5"),
+                    Just("Transfer-Encoding: chunked"), Just("Transfer-Encoding: Chunked "), Just("Trailer: X-Sum"),
+                    Just("Connection: keep-alive"), Just("Connection: Close"), Just("Connection: close, X-Mine"),
+                    Just("X-Mine: 1"), Just("Keep-Alive: timeout=5"), Just("Date: Sun, 06 Nov 1994 08:49:37 GMT"),
+                    Just("Set-Cookie: a=b"), Just("Set-Cookie: c=\u{e9}"), Just("X-Empty:"), Just("X-Wide:  y  "),
+                    Just("Upgrade: h2c"), Just("TE: trailers"), Just("Proxy-Authenticate: Basic"), Just("X:\ty: z"),
+                ],
+                0..9,
+            ),
+            ends in prop_oneof![Just("\r\n"), Just("\n")],
+            old in any::<bool>(),
+            head_only in any::<bool>(),
+            keep_alive in any::<bool>(),
+        ) {
+            let text = format!("HTTP/1.1 {status}{ends}{}{ends}body", lines.iter().map(|l| format!("{l}{ends}")).collect::<String>());
+            let method = if head_only { Method::HEAD } else { Method::GET };
+            let version = if old { http::Version::HTTP_10 } else { http::Version::HTTP_11 };
+            let asked = respond::Asked { head_only, version, keep_alive, takes_trailers: true };
+            let read = |as_they_are| {
+                let mut buffer = Bytes::copy_from_slice(text.as_bytes());
+                read(&mut buffer, &method, as_they_are).map(|head| (head.unwrap(), buffer))
+            };
+            match (read(true), read(false)) {
+                (Ok((first, left)), Ok((second, also_left))) => {
+                    prop_assert_eq!((first.framing, first.reusable, left), (second.framing, second.reusable, also_left));
+                    prop_assert!(second.fields.verbatim().is_none());
+                    prop_assert_eq!(sent(first, asked), sent(second, asked));
+                    let maps = [true, false].map(|as_they_are| {
+                        let (mut head, _) = read(as_they_are).unwrap();
+                        // Looked at before and after.
+                        (head.fields.strip(), hop::strip_response(head.fields.map()));
+                        head.fields.map().clone()
+                    });
+                    prop_assert_eq!(&maps[0], &maps[1]);
+                }
+                (first, second) => prop_assert_eq!(first.is_err(), second.is_err()),
+            }
+        }
+
         #[test]
         fn no_bytes_make_it_panic(
             parts in proptest::collection::vec(
@@ -293,10 +394,10 @@ mod tests {
             let bytes = parts.concat();
             for method in [Method::GET, Method::HEAD] {
                 let mut buffer = Bytes::copy_from_slice(&bytes);
-                if let Ok(Some(head)) = parse(&mut buffer, &method, HeaderMap::new()) {
+                if let Ok(Some(mut head)) = parse(&mut buffer, &method) {
                     prop_assert!(buffer.len() < bytes.len());
-                    prop_assert!(head.headers.get_all(CONTENT_LENGTH).iter().count() <= 1);
-                    prop_assert!(head.framing != Framing::Chunked || !head.headers.contains_key(CONTENT_LENGTH));
+                    prop_assert!(head.fields.map().get_all(CONTENT_LENGTH).iter().count() <= 1);
+                    prop_assert!(head.framing != Framing::Chunked || !head.fields.map().contains_key(CONTENT_LENGTH));
                 } else {
                     prop_assert_eq!(buffer.len(), bytes.len());
                 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
@@ -149,12 +149,11 @@ impl Link {
         encode(&mut self.sending.out);
     }
 
-    /// The head of the response. Its fields go into `headers`, which is empty.
+    /// The head of the response.
     pub(crate) fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
         method: &Method,
-        headers: &mut HeaderMap,
         interim: &mut u32,
     ) -> Poll<Result<Head, NoHead>> {
         if let Poll::Ready(Err(ClientFault)) = self.poll_send(cx) {
@@ -163,7 +162,7 @@ impl Link {
         loop {
             while is_worth_a_try(&self.received, self.tried) {
                 self.tried = 0;
-                match response::parse(&mut self.received, method, std::mem::take(headers)) {
+                match response::parse(&mut self.received, method) {
                     Ok(Some(head)) if !is_interim(head.status) => {
                         self.expect(&head);
                         if self.received.is_empty() {
