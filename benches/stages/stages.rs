@@ -129,7 +129,7 @@ fn pick(mode: Mode, config: seaway_config::model::Config, cookie: &str) -> f64 {
         mode,
         TIMES,
         |_| (),
-        |()| match service.pick(&head.headers, &Tried::default(), Want::Ready) {
+        |()| match service.pick(&head, &Tried::default(), Want::Ready) {
             Pick::Server(picked) => picked,
             Pick::None(none) => panic!("{none:?}"),
         },

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::path::PathRules;
 use crate::survey::{Survey, field};
-use crate::{Forwarding, RequestHead, Target, hop, host, upgrade};
+use crate::{Forwarding, Headers, RequestHead, Target, hop, host, upgrade};
 
 /// Bounds on what is looked at.
 #[derive(Clone, Debug)]
@@ -104,6 +105,8 @@ struct Addressed {
     host: Arc<str>,
     /// The port that was asked for, if one was.
     port: Option<HeaderValue>,
+    /// What Seaway adds to an ordinary request for it, in lines.
+    managed: Option<Bytes>,
 }
 
 /// What a judged head is made of besides.
@@ -131,15 +134,52 @@ impl Judge {
         method: Method,
         uri: &Uri,
         version: Version,
-        headers: HeaderMap,
+        headers: impl Into<Headers>,
         forwarding: &Forwarding,
     ) -> Result<Judged, Refusal> {
+        let mut headers = headers.into();
+        // An absolute-form target has a host of its own, which would have to replace the line.
+        if version == Version::HTTP_11 && uri.authority().is_none() && headers.lines_mut().is_some() {
+            return self.admit_lines(method, uri, headers, forwarding);
+        }
+        let headers = headers.into_map();
         let Examined { mut judged, found, host, port } = self.examine(method, uri, version, headers)?;
         let headers = &mut judged.head.headers;
         // Hop-by-hop headers go before Seaway's own come, so that no client can name ours away.
         hop::strip_found(headers, true, found);
         forwarding.complete(headers, found, judged.upgrade.is_some(), host, port);
         Ok(judged)
+    }
+
+    /// The same for the lines of an ordinary request, which have nothing that would have to be removed.
+    fn admit_lines(
+        &mut self,
+        method: Method,
+        uri: &Uri,
+        mut headers: Headers,
+        forwarding: &Forwarding,
+    ) -> Result<Judged, Refusal> {
+        self.check_target_length(uri)?;
+        let Some(lines) = headers.lines_mut() else { return Err(bad_request("no Host header")) };
+        self.check_size(lines.count, lines.size)?;
+        check_method(&method)?;
+        let host = self.address(lines.host())?.host.clone();
+        lines.managed = self.managed(lines.host(), forwarding);
+        let (target, speaks) = (target(&method, uri, self.limits.paths)?, lines.speaks);
+        let head = self.head(method, Version::HTTP_11, host, target, headers);
+        Ok(Judged { head, upgrade: None, speaks })
+    }
+
+    /// What Seaway adds to an ordinary request for the last host, whose text this is.
+    fn managed(&mut self, text: &[u8], forwarding: &Forwarding) -> Bytes {
+        let Some(last) = &mut self.last else { return Bytes::new() };
+        if let Some(managed) = &last.managed {
+            return managed.clone();
+        }
+        let mut map = HeaderMap::new();
+        forwarding.complete(&mut map, field::HOST, false, HeaderValue::from_bytes(text).ok(), last.port.clone());
+        let lines = map.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+        last.managed.insert(Bytes::from(lines.collect::<Vec<_>>().concat())).clone()
     }
 
     /// Judges a head that has been parsed. The caller keeps the body and the extensions.
@@ -160,16 +200,9 @@ impl Judge {
         version: Version,
         mut headers: HeaderMap,
     ) -> Result<Examined, Refusal> {
-        if uri.path_and_query().is_some_and(|p| p.as_str().len() > self.limits.target_bytes) {
-            return Err(refuse(StatusCode::URI_TOO_LONG, "the request target is too long"));
-        }
-        if headers.len() > self.limits.headers {
-            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers"));
-        }
+        self.check_target_length(uri)?;
         let Survey { found, repeated, bytes, host, speaks } = Survey::of(&headers);
-        if bytes > self.limits.header_bytes {
-            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large"));
-        }
+        self.check_size(headers.len(), bytes)?;
         let host = host.cloned();
         check_version(version)?;
         check_method(&method)?;
@@ -187,7 +220,10 @@ impl Judge {
         }
         let value = self.host_value(uri, version, &mut headers, host)?;
         let (host, port) = match &value {
-            Some(value) => self.address(value)?,
+            Some(value) => {
+                let addressed = self.address(value.as_bytes())?;
+                (Arc::clone(&addressed.host), addressed.port.clone())
+            }
             None => (Arc::from(""), None),
         };
         let target = target(&method, uri, self.limits.paths)?;
@@ -197,16 +233,7 @@ impl Judge {
             }
             _ => None,
         };
-        let head = RequestHead {
-            method,
-            version,
-            host,
-            target,
-            headers,
-            secure: self.secure,
-            peer: self.peer,
-            append_forwarded_for: true,
-        };
+        let head = self.head(method, version, host, target, headers.into());
         Ok(Examined { judged: Judged { head, upgrade, speaks }, found, host: value, port })
     }
 
@@ -240,19 +267,44 @@ impl Judge {
         Ok(Some(value))
     }
 
-    /// The canonical host, and the port where there is one.
-    fn address(&mut self, value: &HeaderValue) -> Result<(Arc<str>, Option<HeaderValue>), Refusal> {
-        if let Some(last) = &self.last
-            && *last.text == *value.as_bytes()
-        {
-            return Ok((Arc::clone(&last.host), last.port.clone()));
+    /// What this `Host` comes to.
+    fn address(&mut self, text: &[u8]) -> Result<&Addressed, Refusal> {
+        const BAD: &str = "the Host header is not valid";
+        if self.last.as_ref().is_none_or(|last| *last.text != *text) {
+            let text = std::str::from_utf8(text).ok().filter(|text| text.is_ascii()).ok_or_else(|| bad_request(BAD))?;
+            let parsed = host::parse(text).ok_or_else(|| bad_request(BAD))?;
+            self.last = Some(Addressed {
+                text: text.as_bytes().into(),
+                host: Arc::from(parsed.host.as_ref()),
+                port: parsed.port.map(HeaderValue::from),
+                managed: None,
+            });
         }
-        let text = value.to_str().map_err(|_| bad_request("the Host header is not valid"))?;
-        let parsed = host::parse(text).ok_or_else(|| bad_request("the Host header is not valid"))?;
-        let host: Arc<str> = Arc::from(parsed.host.as_ref());
-        let port = parsed.port.map(HeaderValue::from);
-        self.last = Some(Addressed { text: text.as_bytes().into(), host: Arc::clone(&host), port: port.clone() });
-        Ok((host, port))
+        self.last.as_ref().ok_or_else(|| bad_request(BAD))
+    }
+
+    fn head(&self, method: Method, version: Version, host: Arc<str>, target: Target, headers: Headers) -> RequestHead {
+        let (secure, peer) = (self.secure, self.peer);
+        RequestHead { method, version, host, target, headers, secure, peer, append_forwarded_for: true }
+    }
+
+    fn check_target_length(&self, uri: &Uri) -> Result<(), Refusal> {
+        match uri.path_and_query() {
+            Some(target) if target.as_str().len() > self.limits.target_bytes => {
+                Err(refuse(StatusCode::URI_TOO_LONG, "the request target is too long"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_size(&self, lines: usize, bytes: usize) -> Result<(), Refusal> {
+        if lines > self.limits.headers {
+            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers"));
+        }
+        if bytes > self.limits.header_bytes {
+            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large"));
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,8 @@ pub mod forwarded;
 pub mod hop;
 pub mod host;
 mod judge;
+pub mod lines;
+pub mod names;
 pub mod path;
 pub mod proxy_protocol;
 mod survey;
@@ -21,6 +23,7 @@ use http::{HeaderMap, Method, StatusCode, Version};
 
 pub use forwarded::{Forwarding, Trust};
 pub use judge::{Judge, Judged, Limits, Refusal, Speaks, Underscores};
+pub use lines::{Cookies, Headers};
 pub use path::{PathRules, Refused, Target};
 
 /// A request head that has passed every check.
@@ -35,7 +38,7 @@ pub struct RequestHead {
     /// The canonical path and the query.
     pub target: Target,
     /// The headers as they will be forwarded, `Host` included.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The client's connection is TLS.
     pub secure: bool,
     /// Who sent it: the peer of the connection, with IPv4-mapped IPv6 addresses unwrapped.

@@ -66,9 +66,14 @@ pub(crate) mod field {
 }
 
 impl<'h> Survey<'h> {
+    /// Of no line yet.
+    pub(crate) fn nothing() -> Self {
+        Self { found: 0, repeated: 0, bytes: 0, host: None, speaks: Speaks::Http }
+    }
+
     /// Looks at every line once.
     pub(crate) fn of(headers: &'h HeaderMap) -> Self {
-        let mut survey = Self { found: 0, repeated: 0, bytes: 0, host: None, speaks: Speaks::Http };
+        let mut survey = Self::nothing();
         for (name, value) in headers {
             let name = name.as_str();
             survey.bytes += name.len() + value.len() + 4;
@@ -79,16 +84,21 @@ impl<'h> Survey<'h> {
             if kind == field::HOST && survey.host.is_none() {
                 survey.host = Some(value);
             }
-            if kind & (field::ACCEPT | field::CONTENT_TYPE) != 0 && survey.found & kind == 0 {
-                survey.hear(kind, value.as_bytes());
-            }
             survey.repeated |= survey.found & kind;
+            if kind & (field::ACCEPT | field::CONTENT_TYPE) != 0 {
+                survey.hear_first(kind, value.as_bytes());
+            }
             survey.found |= kind;
         }
         survey
     }
 
-    fn hear(&mut self, kind: u32, value: &[u8]) {
+    /// Takes note of an `Accept` or a `Content-Type`, of each the first.
+    pub(crate) fn hear_first(&mut self, kind: u32, value: &[u8]) {
+        if self.found & kind != 0 {
+            return;
+        }
+        self.found |= kind;
         if kind == field::ACCEPT {
             if asks_for_events(value) {
                 self.speaks = Speaks::EventStream;
@@ -122,7 +132,7 @@ fn asks_for_events(list: &[u8]) -> bool {
 }
 
 /// Which field that is, 0 for all the others. Names are in lower case. Lengths tell most of them apart.
-fn classify(name: &str) -> u32 {
+pub(crate) fn classify(name: &str) -> u32 {
     let kind = match name.len() {
         2 if name == "te" => field::TE,
         4 if name == "host" => field::HOST,

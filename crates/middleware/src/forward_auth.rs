@@ -142,7 +142,7 @@ impl ForwardAuth {
 
     fn ask(&self, head: &RequestHead, body: Option<Bytes>) -> Flow {
         let mut headers = match &*self.sent {
-            [] => head.headers.clone(),
+            [] => HeaderMap::clone(&head.headers),
             some => {
                 let named = |name: &HeaderName| head.headers.get_all(name).iter().cloned().collect::<Vec<_>>();
                 let all = some.iter().flat_map(|name| named(name).into_iter().map(move |value| (name.clone(), value)));

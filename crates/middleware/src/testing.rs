@@ -26,7 +26,7 @@ pub(crate) fn to(host: &str, target: &str) -> RequestHead {
         version: Version::HTTP_11,
         host: host.split(':').next().unwrap_or_default().to_ascii_lowercase().into(),
         target: Target::canonical(&PathAndQuery::try_from(target).unwrap()).unwrap(),
-        headers,
+        headers: headers.into(),
         secure: false,
         peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
         append_forwarded_for: true,

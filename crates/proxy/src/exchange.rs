@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::header::{ALLOW, CONNECTION, HeaderValue, UPGRADE};
 use http::{Method, Response, StatusCode, Uri, Version};
-use seaway_head::{Judged, RequestHead};
+use seaway_head::{Headers, Judged, RequestHead};
 use seaway_routing::{Route, explain};
 
 use crate::body::ClientBody;
@@ -27,7 +27,7 @@ pub(crate) struct Asking {
     pub(crate) method: Method,
     pub(crate) target: Uri,
     pub(crate) version: Version,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Headers,
     /// None if there is none.
     pub(crate) body: Option<ClientBody>,
 }

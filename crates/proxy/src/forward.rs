@@ -17,7 +17,6 @@ use crate::connection::Connection;
 use crate::error::{ProxyError, Side};
 use crate::hold::Place;
 use crate::http1::response::Head;
-use crate::http1::spares;
 use crate::record::ServerPlace;
 use crate::response::Flight;
 use crate::retry::Broke;
@@ -387,12 +386,6 @@ async fn wait(
     }
 }
 
-impl Drop for Outgoing {
-    fn drop(&mut self) {
-        spares::keep_map(std::mem::take(&mut self.head.headers));
-    }
-}
-
 impl Outgoing {
     /// The body can still be sent from its beginning.
     pub(crate) fn is_replayable(&self) -> bool {
@@ -416,7 +409,7 @@ impl Outgoing {
     pub(crate) fn encode(&self, forwarding: &Forwarding, service: &Service, server: &Server, out: &mut Vec<u8>) {
         let RequestHead { method, target, headers, append_forwarded_for, .. } = &self.head;
         let target = target.as_path_and_query().as_str();
-        out.reserve(64 + target.len() + headers.len() * 48);
+        out.reserve(512 + target.len());
         out.extend_from_slice(method.as_str().as_bytes());
         out.push(b' ');
         if !server.base_path.is_empty() {
@@ -424,6 +417,17 @@ impl Outgoing {
         }
         out.extend_from_slice(target.as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+        if let Some(lines) = headers.lines() {
+            let host = if service.pass_host_header { lines.host() } else { server.host_value.as_bytes() };
+            out.extend_from_slice(host);
+            out.extend_from_slice(b"\r\n");
+            lines.forwarded().for_each(|lines| out.extend_from_slice(lines));
+            if *append_forwarded_for {
+                write_list(forwarding, None, out);
+            }
+            out.extend_from_slice(b"\r\n");
+            return;
+        }
         let host = headers.get(HOST).filter(|_| service.pass_host_header).unwrap_or(&server.host_value);
         out.extend_from_slice(host.as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -446,13 +450,7 @@ impl Outgoing {
             out.extend_from_slice(b"\r\n");
         }
         if *append_forwarded_for {
-            let start = out.len();
-            out.extend_from_slice(b"x-forwarded-for: ");
-            if forwarding.write_list(list, out) {
-                out.extend_from_slice(b"\r\n");
-            } else {
-                out.truncate(start);
-            }
+            write_list(forwarding, list, out);
         }
         if self.is_chunked() {
             out.extend_from_slice(b"transfer-encoding: chunked\r\n");
@@ -486,6 +484,17 @@ impl Outgoing {
                 return None;
             }
         }
+    }
+}
+
+/// The line of `X-Forwarded-For`, if there is one.
+fn write_list(forwarding: &Forwarding, list: Option<&HeaderValue>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(b"x-forwarded-for: ");
+    if forwarding.write_list(list, out) {
+        out.extend_from_slice(b"\r\n");
+    } else {
+        out.truncate(start);
     }
 }
 

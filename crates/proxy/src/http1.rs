@@ -3,7 +3,6 @@
 pub(crate) mod chunked;
 mod date;
 pub(crate) mod fields;
-mod names;
 pub(crate) mod request;
 pub(crate) mod respond;
 pub(crate) mod response;

@@ -324,7 +324,7 @@ impl<'a> Passage<'a> {
         }
         let Ok(beginning) = self.flight.read_first().await else { return self.cut(answer) };
         let mut status = answer.status;
-        middleware.on_beginning(&mut ResponseHead { status: &mut status, headers: &mut answer.fields }, &beginning);
+        middleware.on_beginning(&mut ResponseHead { status: &mut status, headers: answer.fields.map() }, &beginning);
         match self.flight.completes() {
             true => answer.content = Content::Local(beginning),
             false => answer.changes.push(Box::new(Before(Some(beginning)))),

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
+use seaway_head::Headers;
 use seaway_middleware::Middleware;
 use seaway_middleware::protocol::{Asked, Length};
 use seaway_routing::sticky::Verdict;
@@ -130,14 +131,14 @@ pub(crate) struct Trail {
 
 impl Trail {
     /// Begins when the head has been read.
-    pub(crate) fn begin(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Self {
+    pub(crate) fn begin(method: &Method, uri: &Uri, version: Version, headers: &Headers) -> Self {
         Self {
             began: Instant::now(),
             method: method.clone(),
             version,
             target: uri.path_and_query().cloned(),
             no_target: "/",
-            host: headers.get(HOST).cloned(),
+            host: headers.host(),
             forwarded_for: None,
             names: None,
             route: None,
@@ -170,13 +171,13 @@ impl Trail {
         Self {
             target: target.and_then(Uri::path_and_query).cloned(),
             no_target: UNREAD,
-            ..Self::begin(&method, target.unwrap_or(&unread), version, &HeaderMap::new())
+            ..Self::begin(&method, target.unwrap_or(&unread), version, &Headers::default())
         }
     }
 
     /// What the client, or a proxy that is believed, said before it.
-    pub(crate) fn trust(&mut self, headers: &HeaderMap) {
-        self.forwarded_for = headers.get(X_FORWARDED_FOR).cloned();
+    pub(crate) fn trust(&mut self, headers: &Headers) {
+        self.forwarded_for = headers.get_unusual(&X_FORWARDED_FOR).cloned();
     }
 
     /// Lets go of all tables.
@@ -203,7 +204,7 @@ impl Trail {
 
     /// The request's headers, for the log.
     #[inline]
-    pub(crate) fn keep_request(&mut self, worker: &Worker, headers: &HeaderMap) {
+    pub(crate) fn keep_request(&mut self, worker: &Worker, headers: &Headers) {
         if let Some(fields) = &worker.kept_fields {
             self.kept.get_or_insert_default().request(fields, headers);
         }

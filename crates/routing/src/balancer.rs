@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use http::HeaderMap;
-use seaway_head::RequestHead;
+use seaway_head::{Cookies, RequestHead};
 
 use crate::Millis;
 use crate::sticky::{Claim, Moved, Verdict};
@@ -20,21 +20,21 @@ pub use strategy::Strategy;
 /// What a choice may depend on of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'r> {
-    /// Its headers, for cookies.
-    pub headers: &'r HeaderMap,
+    /// Its cookies.
+    pub cookies: Cookies<'r>,
     /// Who sent it, as far as the connection tells; none is like one client for all.
     pub client: Option<IpAddr>,
 }
 
 impl<'r> From<&'r HeaderMap> for Asked<'r> {
     fn from(headers: &'r HeaderMap) -> Self {
-        Self { headers, client: None }
+        Self { cookies: headers.into(), client: None }
     }
 }
 
 impl<'r> From<&'r RequestHead> for Asked<'r> {
     fn from(head: &'r RequestHead) -> Self {
-        Self { headers: &head.headers, client: Some(head.peer) }
+        Self { cookies: head.headers.cookies(), client: Some(head.peer) }
     }
 }
 
@@ -132,7 +132,7 @@ impl Service {
             };
         };
         let takes = |server: &Server| server.state.keeps_sessions() && !tried.contains(server);
-        let (verdict, home) = match sticky.claim(asked.headers, &self.servers, takes) {
+        let (verdict, home) = match sticky.claim(asked.cookies, &self.servers, takes) {
             Claim::Absent => (Verdict::New, None),
             Claim::Unknown => (Verdict::Invalid, None),
             Claim::Departed => (Verdict::Moved(Moved::Gone), None),

@@ -137,7 +137,7 @@ impl Weighted {
 
     fn choose(&self, table: &RoutingTable, service: &Service, asked: &Asked<'_>, way: &mut Way) -> Option<&Name> {
         let up = |index: usize| self.children.get(index).is_some_and(|child| table.is_up(&child.name));
-        let claimed = self.sticky.as_ref().and_then(|sticky| sticky.claim(asked.headers));
+        let claimed = self.sticky.as_ref().and_then(|sticky| sticky.claim(asked.cookies));
         if let Some((index, legacy)) = claimed
             && up(index)
         {

@@ -6,8 +6,9 @@ mod level;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use seaway_config::model::{Name, StickyCookie as Options};
+use seaway_head::Cookies;
 
 use crate::balancer::Tried;
 use crate::state::{ServerState, flag};
@@ -178,8 +179,8 @@ impl StickyCookie {
     }
 
     /// What the request's cookie says. Of servers with the same value, one that `takes` accepts is meant.
-    pub(crate) fn claim(&self, headers: &HeaderMap, servers: &[Server], takes: impl Fn(&Server) -> bool) -> Claim {
-        let Some(text) = cookie::find(headers, self.name.as_bytes()) else { return Claim::Absent };
+    pub(crate) fn claim(&self, cookies: Cookies<'_>, servers: &[Server], takes: impl Fn(&Server) -> bool) -> Claim {
+        let Some(text) = cookie::find(cookies, self.name.as_bytes()) else { return Claim::Absent };
         // Nearly always it is a value of today.
         if let Ok(text) = <[u8; 16]>::try_from(text)
             && let Some(index) = self.entries.iter().position(|entry| entry.text == text)

@@ -25,7 +25,7 @@ pub(crate) fn get(host: &str, path: &str) -> RequestHead {
         version: Version::HTTP_11,
         host: judged.into(),
         target: Target::canonical(&PathAndQuery::try_from(path).unwrap()).unwrap(),
-        headers,
+        headers: headers.into(),
         append_forwarded_for: true,
         secure: false,
         peer: IpAddr::V4(Ipv4Addr::new(192, 168, 1, 10)),

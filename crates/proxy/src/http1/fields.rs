@@ -4,20 +4,23 @@
 //! when somebody wants to look at or change them. What is out of the ordinary in a head has its map from the beginning.
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderValue};
+use http::header::HeaderMap;
 use seaway_head::hop;
+use seaway_head::lines::{Runs, spare};
 
 use super::response::plain;
-use super::{names, spares};
+use super::spares;
 
-/// Lines that stay can be in so many places, between those that do not.
-const RUNS: usize = 4;
-/// A longer name is out of the ordinary.
-const LONGEST_NAME: usize = 256;
-
-/// Fields that may be as the server wrote them.
+/// Fields that may be as the server wrote them. It is as large as a pointer, since it goes from hand to hand; what is
+/// behind it is used again.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
+    /// None where there is nothing at all.
+    inner: Option<Box<Inner>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Inner {
     verbatim: Option<Verbatim>,
     /// Empty as long as they are.
     map: HeaderMap,
@@ -26,49 +29,57 @@ pub(crate) struct Fields {
 impl Fields {
     /// The lines, as long as nobody wanted a map of them.
     pub(crate) fn verbatim(&self) -> Option<&Verbatim> {
-        self.verbatim.as_ref()
+        self.inner.as_ref()?.verbatim.as_ref()
     }
 
     /// A map of them, to look at and to change.
     pub(crate) fn map(&mut self) -> &mut HeaderMap {
-        if let Some(lines) = self.verbatim.take() {
-            self.map = lines.parse();
+        let inner = self.inner.get_or_insert_with(spares::fields);
+        if let Some(lines) = inner.verbatim.take() {
+            inner.map = lines.parse();
         }
-        &mut self.map
+        &mut inner.map
     }
 
     /// Removes what belongs to the server's connection. Of lines nothing is left that does.
     pub(crate) fn strip(&mut self) {
-        if self.verbatim.is_none() {
-            hop::strip_response(&mut self.map);
+        if self.verbatim().is_none() {
+            hop::strip_response(self.map());
         }
     }
 }
 
 impl Drop for Fields {
     fn drop(&mut self) {
-        spares::keep_map(std::mem::take(&mut self.map));
+        if let Some(mut inner) = self.inner.take() {
+            inner.verbatim = None;
+            spare::keep_map(std::mem::take(&mut inner.map));
+            spares::keep_fields(inner);
+        }
     }
 }
 
 impl From<HeaderMap> for Fields {
     fn from(map: HeaderMap) -> Self {
-        Self { verbatim: None, map }
+        let mut inner = spares::fields();
+        inner.map = map;
+        Self { inner: Some(inner) }
     }
 }
 
 impl From<Verbatim> for Fields {
     fn from(lines: Verbatim) -> Self {
-        Self { verbatim: Some(lines), map: HeaderMap::new() }
+        let mut inner = spares::fields();
+        inner.verbatim = Some(lines);
+        Self { inner: Some(inner) }
     }
 }
 
-/// The lines of a head that stay, each `Name: value` and an end of line. None of them belongs to the connection that it
-/// came over, and none says where the body ends but `Content-Length`.
+/// The lines of a head that stay. None of them belongs to the connection that it came over, and none says where the body
+/// ends but `Content-Length`.
 #[derive(Debug)]
 pub(crate) struct Verbatim {
-    head: Bytes,
-    runs: [(u32, u32); RUNS],
+    runs: Runs,
     /// What `Content-Length` says, if it is there.
     pub(crate) length: Option<u64>,
     /// There is a `Date`.
@@ -88,21 +99,15 @@ impl Verbatim {
     /// The lines of `head`; none where something about them is out of the ordinary.
     pub(crate) fn of(head: &Bytes, lines: &[httparse::Header<'_>]) -> Option<(Self, Says)> {
         let base = head.as_ptr().addr();
-        let mut verbatim = Self { head: Bytes::new(), runs: [(0, 0); RUNS], length: None, dated: false };
+        let range = |part: &[u8]| {
+            let start = part.as_ptr().addr().wrapping_sub(base);
+            start..start.wrapping_add(part.len())
+        };
+        let mut verbatim = Self { runs: Runs::new(head.clone()), length: None, dated: false };
         let mut says = Says { close: false, chunked: false };
-        let mut runs = 0;
-        let mut end_of_run = usize::MAX;
         for line in lines {
             let (name, value) = (line.name.as_bytes(), line.value);
-            let start = name.as_ptr().addr().checked_sub(base)?;
-            let value_at = value.as_ptr().addr().checked_sub(base)?;
-            let end = value_at + value.len();
-            let in_one_spelling = value_at == start + name.len() + 2
-                && head.get(value_at - 2..value_at)? == b": "
-                && head.get(end..end + 2)? == b"\r\n";
-            if !in_one_spelling || value.is_empty() || name.len() > LONGEST_NAME {
-                return None;
-            }
+            let place = verbatim.runs.place(&range(name), &range(value))?;
             match kind(name)? {
                 Kind::Plain => {}
                 Kind::Date => verbatim.dated = true,
@@ -129,40 +134,19 @@ impl Verbatim {
                     continue;
                 }
             }
-            if end_of_run != start {
-                verbatim.runs.get_mut(runs)?.0 = u32::try_from(start).ok()?;
-                runs += 1;
-            }
-            end_of_run = end + 2;
-            verbatim.runs.get_mut(runs - 1)?.1 = u32::try_from(end_of_run).ok()?;
+            verbatim.runs.add(place)?;
         }
-        verbatim.head = head.clone();
         Some((verbatim, says))
     }
 
     /// The lines, each with its end, as many at a time as stand together.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &[u8]> {
-        self.runs.iter().filter_map(|(start, end)| self.head.get(*start as usize..*end as usize))
+        self.runs.iter()
     }
 
     fn parse(&self) -> HeaderMap {
-        let mut map = spares::map();
-        names::with(|names| {
-            for run in self.runs() {
-                for line in run.split(|byte| *byte == b'\n') {
-                    let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-                    let (Some(name), Some(value)) = (line.get(..colon), line.get(colon + 2..line.len() - 1)) else {
-                        continue;
-                    };
-                    // The parser has let no other bytes pass than these take.
-                    if let (Ok(name), Ok(value)) =
-                        (names.parse(name), HeaderValue::from_maybe_shared(self.head.slice_ref(value)))
-                    {
-                        map.append(name, value);
-                    }
-                }
-            }
-        });
+        let mut map = spare::map();
+        self.runs.add_to(&mut map);
         map
     }
 }

@@ -4,10 +4,10 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Uri, Version};
-
-use super::{names, spares};
+use seaway_head::lines::{Lines, spare};
+use seaway_head::{Headers, names};
 
 /// Lines for which there is room without asking the allocator.
 const LINES: usize = 100;
@@ -41,7 +41,7 @@ pub(crate) struct Head {
     pub(crate) target: Uri,
     /// HTTP/1.0 or HTTP/1.1.
     pub(crate) version: Version,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Headers,
     pub(crate) framing: Framing,
     /// The connection may carry another request.
     pub(crate) keep_alive: bool,
@@ -259,7 +259,10 @@ fn head(bytes: Bytes, found: Found, places: &Places) -> Result<Head, Box<BadHead
     let Ok(target) = Uri::from_maybe_shared(bytes.slice(target)) else {
         return Err(bad(StatusCode::BAD_REQUEST, "the request target is not valid", method, None));
     };
-    let mut headers = spares::map();
+    if let Some(head) = ordinary(&bytes, &method, &target, version, places.first(lines)) {
+        return Ok(head);
+    }
+    let mut headers = spare::map();
     headers.reserve(lines);
     let mut said = Said { version, ..Said::default() };
     let read = names::with(|names| {
@@ -295,11 +298,33 @@ fn head(bytes: Bytes, found: Found, places: &Places) -> Result<Head, Box<BadHead
         method,
         target,
         version,
-        headers,
+        headers: headers.into(),
         framing,
         keep_alive: keep_alive && !(said.chunked && said.length.is_some()),
         expects_continue: said.expects_continue && version == Version::HTTP_11 && framing != Framing::None,
         takes_trailers: said.takes_trailers,
+    })
+}
+
+/// A head whose lines can stay as they are.
+fn ordinary(bytes: &Bytes, method: &Method, target: &Uri, version: Version, places: &[Place]) -> Option<Head> {
+    let ranges = places.iter().map(|place| {
+        let [name_start, name_end, start, end] = place.map(|at| at as usize);
+        (name_start..name_end, start..end)
+    });
+    if version != Version::HTTP_11 {
+        return None;
+    }
+    let (lines, says) = Lines::of(bytes, ranges)?;
+    Some(Head {
+        method: method.clone(),
+        target: target.clone(),
+        version,
+        headers: lines.into(),
+        framing: says.length.map_or(Framing::None, Framing::Length),
+        keep_alive: !says.close,
+        expects_continue: false,
+        takes_trailers: false,
     })
 }
 

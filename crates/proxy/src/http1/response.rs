@@ -5,10 +5,12 @@ use std::mem::MaybeUninit;
 use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
+use seaway_head::lines::spare;
+use seaway_head::names;
 
+use super::ends_with_head;
 use super::fields::{Fields, Says, Verbatim};
 use super::request::{names_token, number};
-use super::{ends_with_head, names, spares};
 
 /// Most header lines. Servers that set many cookies need more than a request does.
 const LINES: usize = 256;
@@ -83,7 +85,7 @@ fn mapped(
 ) -> Result<Head, BadHead> {
     // On an old server's connection a later request would have to be HTTP/1.0, which knows no chunks.
     let current = response.version == Some(1);
-    let mut head = Head { status, reason, fields: spares::map().into(), framing: Framing::None, reusable: current };
+    let mut head = Head { status, reason, fields: spare::map().into(), framing: Framing::None, reusable: current };
     let headers = head.fields.map();
     headers.reserve(response.headers.len());
     let mut framed = Framed::default();

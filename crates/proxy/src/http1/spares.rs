@@ -4,15 +4,14 @@
 use std::cell::RefCell;
 
 use bytes::BytesMut;
-use http::HeaderMap;
+
+use super::fields::Inner;
 
 /// Room for what is read at once. A head of a browser with its cookies fits.
 pub(crate) const READ: usize = 4096;
 
 /// A buffer that has grown beyond this was needed once and is not kept.
 const LARGEST: usize = 16 * 1024;
-/// Header maps beyond this are not kept: clearing one costs its size.
-const MOST_FIELDS: usize = 128;
 /// Of each kind so many are kept.
 const KEPT: usize = 64;
 
@@ -20,12 +19,12 @@ const KEPT: usize = 64;
 struct Spares {
     buffers: Vec<BytesMut>,
     texts: Vec<Vec<u8>>,
-    maps: Vec<HeaderMap>,
+    fields: Vec<Box<Inner>>,
 }
 
 thread_local! {
     static SPARES: RefCell<Spares> =
-        const { RefCell::new(Spares { buffers: Vec::new(), texts: Vec::new(), maps: Vec::new() }) };
+        const { RefCell::new(Spares { buffers: Vec::new(), texts: Vec::new(), fields: Vec::new() }) };
 }
 
 /// An empty buffer to read into, with room for [`READ`] bytes.
@@ -55,17 +54,15 @@ pub(crate) fn keep_text(mut text: Vec<u8>) {
     }
 }
 
-/// An empty map, as a rule with room for the fields of a head.
-pub(crate) fn map() -> HeaderMap {
-    SPARES.with_borrow_mut(|spares| spares.maps.pop()).unwrap_or_default()
+/// What the fields of a response are in; empty.
+pub(super) fn fields() -> Box<Inner> {
+    SPARES.with_borrow_mut(|spares| spares.fields.pop()).unwrap_or_default()
 }
 
-/// Keeps a map.
-pub(crate) fn keep_map(mut map: HeaderMap) {
-    if map.capacity() != 0 && map.capacity() <= MOST_FIELDS {
-        map.clear();
-        SPARES.with_borrow_mut(|spares| keep(&mut spares.maps, map));
-    }
+/// Keeps that; it is empty.
+pub(super) fn keep_fields(fields: Box<Inner>) {
+    // A thread that ends has no place for it any more.
+    let _ended = SPARES.try_with(|spares| keep(&mut spares.borrow_mut().fields, fields));
 }
 
 fn keep<T>(kept: &mut Vec<T>, spare: T) {
@@ -77,7 +74,6 @@ fn keep<T>(kept: &mut Vec<T>, spare: T) {
 #[cfg(test)]
 mod tests {
     use bytes::BufMut;
-    use http::header::{ACCEPT, HeaderValue};
 
     use super::*;
 
@@ -110,16 +106,12 @@ mod tests {
         for _ in 0..3 * KEPT {
             keep_buffer(BytesMut::with_capacity(READ));
             keep_text(Vec::with_capacity(100));
-            keep_map(HeaderMap::with_capacity(8));
+            keep_fields(Box::default());
         }
         keep_text(Vec::with_capacity(LARGEST + 1));
         keep_text(Vec::new());
         SPARES.with_borrow(|spares| {
-            assert_eq!((spares.buffers.len(), spares.texts.len(), spares.maps.len()), (KEPT, KEPT, KEPT));
+            assert_eq!((spares.buffers.len(), spares.texts.len(), spares.fields.len()), (KEPT, KEPT, KEPT));
         });
-        let mut map = map();
-        map.insert(ACCEPT, HeaderValue::from_static("x"));
-        keep_map(map);
-        assert!(SPARES.with_borrow(|spares| spares.maps.iter().all(HeaderMap::is_empty)));
     }
 }

@@ -24,7 +24,7 @@ async fn a_plain_request() {
     let head = seen(|_| (), "GET /a?b=c HTTP/1.1\r\nHost: A.test:8080\r\nX-B: 2\r\nX-A: 1\r\nX-B: 3\r\n\r\n").await;
     assert_eq!(
         head,
-        "GET /a?b=c HTTP/1.1\r\nhost: A.test:8080\r\nx-b: 2\r\nx-b: 3\r\nx-a: 1\r\n\
+        "GET /a?b=c HTTP/1.1\r\nhost: A.test:8080\r\nX-B: 2\r\nX-A: 1\r\nX-B: 3\r\n\
          x-real-ip: 127.0.0.1\r\nx-forwarded-proto: http\r\nx-forwarded-port: 8080\r\n\
          x-forwarded-host: A.test:8080\r\nx-forwarded-server: edge\r\nx-forwarded-for: 127.0.0.1\r\n\r\n"
     );

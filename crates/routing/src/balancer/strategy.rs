@@ -64,7 +64,7 @@ impl Service {
     /// Who [`next`](Self::next) is likely to give by a strategy that is no round robin, and why. Nothing changes.
     pub(crate) fn foresee(&self, head: &RequestHead) -> Option<(usize, String)> {
         let ready = |server: &Server| server.weight > 0 && server.state.is_ready();
-        let asked = Asked { headers: &head.headers, client: Some(head.peer) };
+        let asked = Asked::from(head);
         match self.strategy {
             Strategy::RoundRobin => None,
             Strategy::TwoChoices => {

@@ -55,7 +55,7 @@ impl RoutingTable {
             Composite::Weighted(it) => {
                 let child = |index: usize| it.children.get(index);
                 let is_up = |index: usize| child(index).is_some_and(|child| up(&child.name));
-                let claimed = it.sticky.as_ref().and_then(|sticky| sticky.claim(asked.headers));
+                let claimed = it.sticky.as_ref().and_then(|sticky| sticky.claim(asked.cookies));
                 if let Some((index, _)) = claimed.filter(|(index, _)| is_up(*index)) {
                     return Some((&child(index)?.name, "the client's cookie names it".to_owned()));
                 }

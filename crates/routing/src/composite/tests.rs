@@ -199,7 +199,7 @@ fn a_client_keeps_its_service_by_its_address() {
     let top = world.table.service_place(&file("top")).unwrap();
     let headers = HeaderMap::new();
     let leaf = |n: u8| {
-        let asked = Asked { headers: &headers, client: Some([192, 168, 1, n].into()) };
+        let asked = Asked { cookies: (&headers).into(), client: Some([192, 168, 1, n].into()) };
         world.table.leaf(top, &asked, &mut Way::default()).unwrap()
     };
     let before: Vec<_> = (0..=255).map(leaf).collect();

@@ -108,7 +108,7 @@ impl ServiceSeen {
 
 /// Looks at the service at `place`, and at those that it stands before. Nothing changes.
 pub(super) fn see(table: &RoutingTable, place: usize, head: &RequestHead, now: Millis) -> Option<ServiceSeen> {
-    let asked = Asked { headers: &head.headers, client: Some(head.peer) };
+    let asked = Asked::from(head);
     let (turns, leaf) = table.foresee(place, &asked);
     let service = table.services.get(leaf.unwrap_or(place))?;
     let turned = |turn: Turn| Turned {
@@ -143,8 +143,10 @@ fn seen(server: &Server) -> ServerSeen {
 
 fn choose(service: &Service, head: &RequestHead) -> Option<Choice> {
     let takes = |server: &Server| server.state.keeps_sessions();
-    let claim =
-        service.sticky.as_ref().map(|sticky| (sticky.name(), sticky.claim(&head.headers, &service.servers, takes)));
+    let claim = service
+        .sticky
+        .as_ref()
+        .map(|sticky| (sticky.name(), sticky.claim(head.headers.cookies(), &service.servers, takes)));
     let (verdict, before) = match claim {
         None => (Verdict::None, String::new()),
         Some((cookie, Claim::Absent)) => (Verdict::New, format!("there is no cookie {cookie}; ")),

@@ -1,9 +1,9 @@
 //! The cookie as text: its name, its attributes, and where it stands in a request.
 
-use http::header::COOKIE;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use memchr::memchr;
 use seaway_config::model::{Name, StickyCookie as Options};
+use seaway_head::Cookies;
 
 use super::hash;
 
@@ -69,8 +69,8 @@ pub(super) fn set_cookie(name: &str, value: &str, attributes: &str) -> HeaderVal
 }
 
 /// The value of the first cookie of that name, over all `Cookie` headers. Names of ours have no blank and no `=`.
-pub(super) fn find<'h>(headers: &'h HeaderMap, name: &[u8]) -> Option<&'h [u8]> {
-    headers.get_all(COOKIE).iter().find_map(|header| find_in(header.as_bytes(), name))
+pub(super) fn find<'h>(cookies: Cookies<'h>, name: &[u8]) -> Option<&'h [u8]> {
+    cookies.iter().find_map(|line| find_in(line, name))
 }
 
 fn find_in<'h>(mut rest: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {

@@ -1,7 +1,8 @@
 //! The cookie of a service that stands before others: it keeps a client on one of them.
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use seaway_config::model::{Name, StickyCookie as Options};
+use seaway_head::Cookies;
 
 use super::hash::{self, Hex};
 use super::{EMPTY, cookie};
@@ -42,8 +43,8 @@ impl LevelCookie {
     }
 
     /// The service that the request's cookie names, and whether it does in an old form.
-    pub(crate) fn claim(&self, headers: &HeaderMap) -> Option<(usize, bool)> {
-        let text = cookie::find(headers, self.name.as_bytes())?;
+    pub(crate) fn claim(&self, cookies: Cookies<'_>) -> Option<(usize, bool)> {
+        let text = cookie::find(cookies, self.name.as_bytes())?;
         let number = hash::parse_hex(text);
         let place = |test: &dyn Fn(&Entry) -> bool| self.entries.iter().position(test);
         if let Some(index) = number.and_then(|number| place(&|entry| entry.value == number)) {

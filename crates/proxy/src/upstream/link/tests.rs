@@ -1,4 +1,3 @@
-use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -82,7 +81,7 @@ async fn a_reset_proves_nothing_and_neither_does_what_the_kernel_says_after_it()
     let (mut link, peer) = used().await;
     link.begin(|out| out.extend_from_slice(b"POST"), RequestBody::Empty, false);
     link.finish_sending().await;
-    SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    socket2::SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
     drop(peer);
     told(&link).await;
     // The reset is told once, to whoever asks first; then it is an end like any other.
@@ -95,7 +94,7 @@ async fn a_reset_proves_nothing_and_neither_does_what_the_kernel_says_after_it()
 async fn nothing_written_is_proof_enough() {
     let (mut link, peer) = used().await;
     assert!(link.is_quiet() && link.is_alive());
-    SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    socket2::SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
     drop(peer);
     told(&link).await;
     assert!(!link.is_alive());

@@ -15,7 +15,7 @@ thread_local! {
 }
 
 /// The names that a worker has met.
-pub(crate) struct Names {
+pub struct Names {
     sets: Vec<Set>,
 }
 
@@ -35,14 +35,14 @@ struct Key {
 }
 
 /// Gives access to the names of this thread's worker.
-pub(crate) fn with<T>(look: impl FnOnce(&mut Names) -> T) -> T {
+pub fn with<T>(look: impl FnOnce(&mut Names) -> T) -> T {
     NAMES.with_borrow_mut(look)
 }
 
 impl Names {
     /// The name that these bytes spell in any case.
     #[inline]
-    pub(crate) fn parse(&mut self, bytes: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
+    pub fn parse(&mut self, bytes: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
         let Some(key) = Key::of(bytes) else { return HeaderName::from_bytes(bytes) };
         if let Some([Some(first), second]) = self.sets.get_mut(key.place()) {
             if first.key == key {
