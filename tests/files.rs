@@ -67,7 +67,7 @@ async fn a_file_alone_is_enough() {
     far: {{ rule: Host(`far.test`), service: {target}, middlewares: [auth@docker] }}
   services:
 {}{}",
-            service("one", &[by_name.clone()]),
+            service("one", std::slice::from_ref(&by_name)),
             service("two", &[two.url()])
         )
     };
@@ -236,7 +236,7 @@ async fn a_file_that_changes_under_load_loses_no_request() {
     let file = |n: usize| {
         // Two of four servers, another pair each time, another middleware, and a router that comes and goes.
         let urls: Vec<String> = [n % 4, (n + 1) % 4].iter().map(|at| upstreams[*at].url()).collect();
-        let more = if n % 3 == 0 { "    more: { rule: Host(`more.test`), service: web }\n" } else { "" };
+        let more = if n.is_multiple_of(3) { "    more: { rule: Host(`more.test`), service: web }\n" } else { "" };
         format!(
             "http:\n  routers:\n    web: {{ rule: Host(`a.test`), service: web, middlewares: [mark] }}\n{more}  middlewares:\n    \
              mark: {{ headers: {{ customResponseHeaders: {{ X-Turn: '{n}' }} }} }}\n  services:\n{}",
