@@ -249,7 +249,7 @@ mod tests {
         let world = world("hrw", &[1, 1, 1]);
         let headers = http::HeaderMap::new();
         let pick = |n: u8| {
-            let asked = Asked { headers: &headers, client: Some([10, 1, 1, n].into()) };
+            let asked = Asked { cookies: (&headers).into(), client: Some([10, 1, 1, n].into()) };
             match world.web().pick(asked, &Tried::default(), Want::Ready) {
                 Pick::Server(picked) => picked.index,
                 Pick::None(none) => panic!("{none:?}"),
