@@ -4,6 +4,7 @@
 mod api;
 mod access;
 mod architecture;
+mod around;
 /// The harness of `make bench`, for the tests beside its parts: a bench target runs none.
 #[path = "../benches/peers/main.rs"]
 mod bench_peers;
