@@ -94,7 +94,7 @@ pub(crate) fn start(
     ];
     reconciling.providers.extend(sources.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| (*name).into()));
     let connectors = Arc::new(Connectors::new(options.servers_transport.transport()));
-    let reconciler = Reconciler::new(
+    let mut reconciler = Reconciler::new(
         reconciling,
         Arc::new(StateRegistry::with_connectors(workers, connectors)),
         Arc::clone(&published),
@@ -102,6 +102,8 @@ pub(crate) fn start(
     );
     let provider = reconciler.handle();
     let (updates, received) = updates();
+    // No request finds an entry point without its redirection, or the API without its place.
+    reconciler.begin();
     runtime.spawn(reconciler.run(received));
     let timeouts = &options.servers_transport.forwarding_timeouts;
     let dial = timeouts.dial_timeout.unwrap_or(DIAL);

@@ -133,6 +133,8 @@ pub struct Reconciler {
     /// When containers that were told to end are to be looked at again.
     overdue: BTreeMap<String, Instant>,
     due: Due,
+    /// What is static is in force.
+    begun: bool,
 }
 
 /// What was told with the last table, and what it was made from.
@@ -188,6 +190,7 @@ impl Reconciler {
             settles: None,
             overdue: BTreeMap::new(),
             due: Due::default(),
+            begun: false,
         }
     }
 
@@ -196,13 +199,22 @@ impl Reconciler {
         Handle::new(self.status.subscribe(), self.clock.clone())
     }
 
-    /// Runs until every provider has hung up. Publishes a table with what is static before anything else.
-    pub async fn run(mut self, mut updates: UpdateReceiver) {
-        let mut readiness = self.published.subscribe();
+    /// Publishes a table with what is static, so that whoever accepts requests from here on has it. [`run`](Self::run)
+    /// does so by itself where it has not been done.
+    pub fn begin(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
         self.layers.start();
         self.apply();
         // The first snapshot does not wait because of that.
         self.due.applied = None;
+    }
+
+    /// Runs until every provider has hung up.
+    pub async fn run(mut self, mut updates: UpdateReceiver) {
+        let mut readiness = self.published.subscribe();
+        self.begin();
         loop {
             let due = self.next_due();
             let timer = async {

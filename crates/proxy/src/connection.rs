@@ -54,8 +54,9 @@ impl Connection {
     pub(crate) fn is_last_answer(&self) -> bool {
         let answered = self.answered.get() + 1;
         self.answered.set(answered);
+        // Both times are cut to whole milliseconds.
         let most = self.entry_point.connections.max_requests;
-        (most > 0 && answered >= most) || self.ends.is_some_and(|ends| self.worker.clock.now() >= ends)
+        (most > 0 && answered >= most) || self.ends.is_some_and(|ends| self.worker.clock.now() > ends)
     }
 }
 
