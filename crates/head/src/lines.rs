@@ -367,8 +367,8 @@ fn kind(name: &[u8]) -> Option<Kind> {
     use crate::survey::field;
     let mut lower = [0; 20];
     let Some(lower) = lower.get_mut(..name.len()) else {
-        // The longer ones that mean something are managed.
-        let managed = name.get(..2).is_some_and(|x| x.eq_ignore_ascii_case(b"x-"));
+        // The longer ones that mean something are managed, and begin like this.
+        let managed = name.get(..12).is_some_and(|first| first.eq_ignore_ascii_case(b"x-forwarded-"));
         return (!managed && !name.contains(&b'_')).then_some(Kind::Plain);
     };
     for (to, from) in lower.iter_mut().zip(name) {

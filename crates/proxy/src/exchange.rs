@@ -71,7 +71,7 @@ async fn exchange(
     flight.trail.protocol = metrics::protocol(speaks, upgrade.as_ref());
     flight.trail.trust(&head.headers);
     if let Some(metrics) = &connection.worker.metrics {
-        flight.trail.header_values = metrics.header_values(&head.headers);
+        flight.trail.header_values = metrics.header_values(|| &*head.headers);
     }
 
     // 3 the route

@@ -331,7 +331,7 @@ fn headers_that_are_labels_divide_the_counters_of_requests() {
         if !agent.is_empty() {
             headers.insert("user-agent", http::HeaderValue::from_str(agent).unwrap());
         }
-        Exchange { headers: worker.header_values(&headers), ..exchange(200, 1) }
+        Exchange { headers: worker.header_values(|| &headers), ..exchange(200, 1) }
     };
     for (worker, agent) in [(0, "curl \"x\""), (1, "curl \"x\""), (1, "other/1"), (0, "")] {
         count(&workers[worker], Some("web@docker"), &[ask(&workers[worker], agent)]);

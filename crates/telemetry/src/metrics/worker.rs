@@ -97,12 +97,13 @@ impl WorkerMetrics {
         }
     }
 
-    /// The values of the headers that are labels; the same for all requests where none is.
-    pub fn header_values(&self, headers: &http::HeaderMap) -> HeaderValues {
+    /// The values of the headers that are labels; the same for all requests where none is, and then nobody looks at them.
+    pub fn header_values<'h>(&self, headers: impl FnOnce() -> &'h http::HeaderMap) -> HeaderValues {
         let labels = &self.metrics.options.header_labels;
         if labels.is_empty() {
             return HeaderValues::default();
         }
+        let headers = headers();
         let value = |name| headers.get(name).map_or_else(|| "".into(), |value| shown(value.as_bytes()));
         self.metrics.headers.number(labels.iter().map(|(_, name)| value(name)).collect())
     }
