@@ -57,12 +57,7 @@ pub(super) const NOT_YET: &[&str] = &[
 ];
 
 /// Those of them without which connections would be less safe than was asked for: Seaway does not start.
-const NEEDED: &[&str] = &[
-    "ocsp",
-    "serversTransport.peerCertSANs",
-    "serversTransport.spiffe",
-    "spiffe",
-];
+const NEEDED: &[&str] = &["ocsp", "serversTransport.peerCertSANs", "serversTransport.spiffe", "spiffe"];
 
 /// Options of Traefik's that change nothing here, or not with this value.
 const NO_EFFECT: &[(&str, Option<&str>)] = &[

@@ -205,9 +205,7 @@ fn options_that_only_traefik_has() {
     {
         assert_eq!(try_parse(&[], &[(variable, "x")]).unwrap().warnings.len(), 1, "{variable}");
     }
-    for flag in
-        ["--serverstransport.spiffe.ids=x", "--spiffe.workloadapiaddr=x", "--serverstransport.peercertsans=x"]
-    {
+    for flag in ["--serverstransport.spiffe.ids=x", "--spiffe.workloadapiaddr=x", "--serverstransport.peercertsans=x"] {
         let found = mistake(&[flag], &[]);
         assert_eq!(
             (found.code, found.consequence.as_str()),
