@@ -175,7 +175,7 @@ pub fn canonical_peer(address: SocketAddr) -> IpAddr {
 
 /// True for the headers that only Seaway, or a peer it trusts, may set. `name` is in lower case.
 pub fn is_managed(name: &str) -> bool {
-    name.strip_prefix("x-").is_some_and(|rest| survey::managed(rest) != 0)
+    name.strip_prefix("x-").is_some_and(|rest| survey::managed(rest.as_bytes()) != 0)
 }
 
 fn is_reserved_alias(name: &str) -> bool {

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
 
 use crate::survey::Survey;
+use crate::names::Lower;
 use crate::{Speaks, names};
 
 /// Lines that stay can be in so many places, between those that do not.
@@ -365,18 +366,13 @@ enum Kind {
 /// set, what changes how a body is sent, and names that some servers take for others.
 fn kind(name: &[u8]) -> Option<Kind> {
     use crate::survey::field;
-    let mut lower = [0; 20];
-    let Some(lower) = lower.get_mut(..name.len()) else {
+    let Some(lower) = Lower::of(name) else {
         // The longer ones that mean something are managed, and begin like this.
         let managed = name.get(..12).is_some_and(|first| first.eq_ignore_ascii_case(b"x-forwarded-"));
         return (!managed && !name.contains(&b'_')).then_some(Kind::Plain);
     };
-    for (to, from) in lower.iter_mut().zip(name) {
-        *to = from.to_ascii_lowercase();
-    }
-    let text = std::str::from_utf8(lower).ok()?;
-    match crate::survey::classify(text) {
-        0 if text == "cookie" => Some(Kind::Cookie),
+    match crate::survey::classify(&lower) {
+        0 if *lower == *b"cookie" => Some(Kind::Cookie),
         0 => Some(Kind::Plain),
         field::HOST => Some(Kind::Host),
         field::CONNECTION => Some(Kind::Connection),

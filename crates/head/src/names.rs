@@ -106,6 +106,37 @@ impl Key {
     }
 }
 
+/// A name in lower case; what is not ASCII stays as it is.
+pub struct Lower {
+    bytes: [u8; 8 * LOWER],
+    len: usize,
+}
+
+/// Words of the longest name that is looked at so.
+const LOWER: usize = 3;
+
+impl Lower {
+    /// None for what is longer than the names that mean something to a proxy.
+    #[inline]
+    pub fn of(name: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 8 * LOWER];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        for word in bytes.as_chunks_mut::<8>().0 {
+            *word = lower(u64::from_le_bytes(*word)).to_le_bytes();
+        }
+        Some(Self { bytes, len: name.len() })
+    }
+}
+
+impl std::ops::Deref for Lower {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
 /// Eight bytes with `A` to `Z` in lower case.
 fn lower(bytes: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;

@@ -75,7 +75,7 @@ impl<'h> Survey<'h> {
     pub(crate) fn of(headers: &'h HeaderMap) -> Self {
         let mut survey = Self::nothing();
         for (name, value) in headers {
-            let name = name.as_str();
+            let name = name.as_str().as_bytes();
             survey.bytes += name.len() + value.len() + 4;
             let kind = classify(name);
             if kind == 0 {
@@ -112,7 +112,7 @@ impl<'h> Survey<'h> {
 
     /// Names alone, for heads whose lines have been counted.
     pub(crate) fn names(headers: &HeaderMap) -> u32 {
-        headers.keys().fold(0, |found, name| found | classify(name.as_str()))
+        headers.keys().fold(0, |found, name| found | classify(name.as_str().as_bytes()))
     }
 }
 
@@ -132,62 +132,62 @@ fn asks_for_events(list: &[u8]) -> bool {
 }
 
 /// Which field that is, 0 for all the others. Names are in lower case. Lengths tell most of them apart.
-pub(crate) fn classify(name: &str) -> u32 {
+pub(crate) fn classify(name: &[u8]) -> u32 {
     let kind = match name.len() {
-        2 if name == "te" => field::TE,
-        4 if name == "host" => field::HOST,
+        2 if name == b"te" => field::TE,
+        4 if name == b"host" => field::HOST,
         6 => match name {
-            "expect" => field::EXPECT,
-            "accept" => field::ACCEPT,
+            b"expect" => field::EXPECT,
+            b"accept" => field::ACCEPT,
             _ => 0,
         },
         7 => match name {
-            "upgrade" => field::UPGRADE,
-            "trailer" => field::TRAILER,
+            b"upgrade" => field::UPGRADE,
+            b"trailer" => field::TRAILER,
             _ => 0,
         },
         10 => match name {
-            "connection" => field::CONNECTION,
-            "keep-alive" => field::KEEP_ALIVE,
+            b"connection" => field::CONNECTION,
+            b"keep-alive" => field::KEEP_ALIVE,
             _ => 0,
         },
-        12 if name == "content-type" => field::CONTENT_TYPE,
+        12 if name == b"content-type" => field::CONTENT_TYPE,
         14 => match name {
-            "content-length" => field::CONTENT_LENGTH,
-            "http2-settings" => field::HTTP2_SETTINGS,
+            b"content-length" => field::CONTENT_LENGTH,
+            b"http2-settings" => field::HTTP2_SETTINGS,
             _ => 0,
         },
-        16 if name == "proxy-connection" => field::PROXY_CONNECTION,
-        17 if name == "transfer-encoding" => field::TRANSFER_ENCODING,
-        18 if name == "proxy-authenticate" => field::PROXY_AUTHENTICATE,
-        19 if name == "proxy-authorization" => field::PROXY_AUTHORIZATION,
+        16 if name == b"proxy-connection" => field::PROXY_CONNECTION,
+        17 if name == b"transfer-encoding" => field::TRANSFER_ENCODING,
+        18 if name == b"proxy-authenticate" => field::PROXY_AUTHENTICATE,
+        19 if name == b"proxy-authorization" => field::PROXY_AUTHORIZATION,
         _ => 0,
     };
     if kind != 0 {
         return kind;
     }
-    if let Some(rest) = name.strip_prefix("x-")
+    if let Some(rest) = name.strip_prefix(b"x-")
         && let managed = managed(rest)
         && managed != 0
     {
         return managed;
     }
-    if has_underscore(name.as_bytes()) { field::UNDERSCORE } else { 0 }
+    if has_underscore(name) { field::UNDERSCORE } else { 0 }
 }
 
 /// The managed field that has this name after its `x-`.
-pub(crate) fn managed(rest: &str) -> u32 {
-    match rest.strip_prefix("forwarded-") {
+pub(crate) fn managed(rest: &[u8]) -> u32 {
+    match rest.strip_prefix(b"forwarded-") {
         None => match rest {
-            "real-ip" => field::X_REAL_IP,
-            "scheme" => field::MANAGED,
+            b"real-ip" => field::X_REAL_IP,
+            b"scheme" => field::MANAGED,
             _ => 0,
         },
-        Some("for") => field::X_FORWARDED_FOR,
-        Some("proto") => field::X_FORWARDED_PROTO,
-        Some("port") => field::X_FORWARDED_PORT,
-        Some("host") => field::X_FORWARDED_HOST,
-        Some("scheme" | "server" | "uri" | "method" | "prefix" | "tls-client-cert" | "tls-client-cert-info") => {
+        Some(b"for") => field::X_FORWARDED_FOR,
+        Some(b"proto") => field::X_FORWARDED_PROTO,
+        Some(b"port") => field::X_FORWARDED_PORT,
+        Some(b"host") => field::X_FORWARDED_HOST,
+        Some(b"scheme" | b"server" | b"uri" | b"method" | b"prefix" | b"tls-client-cert" | b"tls-client-cert-info") => {
             field::MANAGED
         }
         Some(_) => 0,
@@ -249,7 +249,7 @@ mod tests {
             ("abcdefg`i", 0),
             ("user-agent", 0),
         ] {
-            assert_eq!(classify(name), kind, "{name}");
+            assert_eq!(classify(name.as_bytes()), kind, "{name}");
         }
     }
 

@@ -110,6 +110,10 @@ impl Headers {
         }
     }
 
+    pub(crate) fn sees_responses(&self) -> bool {
+        self.security.is_some() || self.cors.is_some() || !self.response.is_empty()
+    }
+
     pub(crate) fn on_response(&self, head: &mut ResponseHead<'_>, memory: &mut Memory) {
         let seen = Seen::recall(memory);
         if let Some(security) = &self.security {

@@ -237,6 +237,21 @@ impl Middleware {
         Back::Next
     }
 
+    /// The hook on the way out may do something.
+    pub fn sees_responses(&self) -> bool {
+        match self {
+            Self::Headers(it) => it.sees_responses(),
+            Self::ContentType(_)
+            | Self::CircuitBreaker(_)
+            | Self::ForwardAuth(_)
+            | Self::Compress(_)
+            | Self::Buffering(_)
+            | Self::Errors(_)
+            | Self::Retry(_) => true,
+            _ => false,
+        }
+    }
+
     /// What was asked for with [`Back::Peek`]: the beginning of the body, empty if there is none.
     pub fn on_beginning(&self, head: &mut ResponseHead<'_>, beginning: &[u8]) {
         if let Self::ContentType(it) = self {

@@ -140,6 +140,10 @@ impl<'a> Passage<'a> {
         while *at > 0 {
             let place = *at - 1;
             let Some(middleware) = self.route.chain.get(place) else { break };
+            if !middleware.sees_responses() {
+                *at = place;
+                continue;
+            }
             match self.respond(place, middleware, answer) {
                 Back::Next => {}
                 Back::Answer(given) => {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::HeaderMap;
 use seaway_head::hop;
 use seaway_head::lines::{Runs, spare};
+use seaway_head::names::Lower;
 
 use super::response::plain;
 use super::spares;
@@ -163,19 +164,15 @@ enum Kind {
 
 /// None of what is out of the ordinary: what else belongs to one connection, and what says that there will be trailers.
 fn kind(name: &[u8]) -> Option<Kind> {
-    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-    Some(match name.len() {
-        4 if is(b"date") => Kind::Date,
-        10 if is(b"connection") => Kind::Connection,
-        10 if is(b"keep-alive") => Kind::KeepAlive,
-        14 if is(b"content-length") => Kind::Length,
-        17 if is(b"transfer-encoding") => Kind::Coding,
-        2 if is(b"te") => return None,
-        7 if is(b"trailer") || is(b"upgrade") => return None,
-        14 if is(b"http2-settings") => return None,
-        16 if is(b"proxy-connection") => return None,
-        18 if is(b"proxy-authenticate") => return None,
-        19 if is(b"proxy-authorization") => return None,
+    let Some(lower) = Lower::of(name) else { return Some(Kind::Plain) };
+    Some(match &*lower {
+        b"date" => Kind::Date,
+        b"connection" => Kind::Connection,
+        b"keep-alive" => Kind::KeepAlive,
+        b"content-length" => Kind::Length,
+        b"transfer-encoding" => Kind::Coding,
+        b"te" | b"trailer" | b"upgrade" | b"http2-settings" | b"proxy-connection" | b"proxy-authenticate"
+        | b"proxy-authorization" => return None,
         _ => Kind::Plain,
     })
 }
