@@ -15,4 +15,4 @@ mod state;
 mod websocket;
 
 pub use connection::serve;
-pub use options::{Index, InvalidOption, Options, StopMode};
+pub use options::{Gate, Index, InvalidOption, Options, StopMode};

@@ -26,6 +26,7 @@ Environment
   APP_COOKIE      give every visitor a session cookie of this name, as JSESSIONID servers do
   INDEX           page or animals: what / answers (page)
   API_PATH        what the page's Fetch button calls (/api/animals)
+  GATE            <user>=<value of Authorization>: answer 200 and X-Forwarded-User to who brings it, else 401
   ORDERS_FILE     append each order to this file as well
 ";
 

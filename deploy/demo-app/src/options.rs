@@ -23,6 +23,8 @@ pub struct Options {
     pub index: Index,
     /// The path that the page's Fetch button calls.
     pub api_path: String,
+    /// Guards others instead of serving: every path answers who this is, or 401.
+    pub gate: Option<Gate>,
     /// A file to which each order is appended as `<name> <id>`: it outlives the replica, where the memory of it does not.
     pub orders_file: Option<PathBuf>,
     /// Whether each request is printed to standard output.
@@ -37,6 +39,15 @@ pub enum StopMode {
     Drain,
     /// Drop everything at once.
     Exit,
+}
+
+/// The one visitor that a gate knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// The name that `X-Forwarded-User` tells.
+    pub user: String,
+    /// The whole value of `Authorization` that this visitor brings.
+    pub authorization: String,
 }
 
 /// What `/` answers.
@@ -55,7 +66,7 @@ impl Options {
         Self { name: name.into(), ..Self::default() }
     }
 
-    /// Reads `STOP`, `DRAIN_IDLE_MS`, `APP_COOKIE`, `INDEX`, `API_PATH`, `ORDERS_FILE` and `NAME` through `variable`. An empty
+    /// Reads `STOP`, `DRAIN_IDLE_MS`, `APP_COOKIE`, `INDEX`, `API_PATH`, `ORDERS_FILE`, `GATE` and `NAME` through `variable`. An empty
     /// value counts as none.
     ///
     /// # Errors
@@ -99,6 +110,15 @@ impl Options {
             }
             options.api_path = path;
         }
+        if let Some(gate) = get("GATE") {
+            let name = |user: &str| !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            match gate.split_once('=') {
+                Some((user, authorization)) if name(user) && !authorization.is_empty() => {
+                    options.gate = Some(Gate { user: user.to_owned(), authorization: authorization.to_owned() });
+                }
+                _ => return Err(InvalidOption::new("GATE", gate, "<user>=<value of Authorization>")),
+            }
+        }
         options.orders_file = get("ORDERS_FILE").map(PathBuf::from);
         Ok(options)
     }
@@ -119,6 +139,7 @@ impl Default for Options {
             app_cookie: None,
             index: Index::Page,
             api_path: "/api/animals".to_owned(),
+            gate: None,
             orders_file: None,
             print_requests: false,
         }
@@ -175,6 +196,7 @@ mod tests {
             ("INDEX", "animals"),
             ("API_PATH", "/api/animals/"),
             ("ORDERS_FILE", "/orders/log"),
+            ("GATE", "anna=Basic YTpi=="),
         ])
         .unwrap();
         assert_eq!(options.name, "web-1");
@@ -184,6 +206,7 @@ mod tests {
         assert_eq!(options.index, Index::Animals);
         assert_eq!(options.api_path, "/api/animals/");
         assert_eq!(options.orders_file, Some(PathBuf::from("/orders/log")));
+        assert_eq!(options.gate, Some(Gate { user: "anna".to_owned(), authorization: "Basic YTpi==".to_owned() }));
     }
 
     #[test]
@@ -194,6 +217,8 @@ mod tests {
             ("DRAIN_IDLE_MS", "-1"),
             ("APP_COOKIE", "a b"),
             ("API_PATH", "/<script>"),
+            ("GATE", "anna"),
+            ("GATE", "=Basic YTpi=="),
         ] {
             let error = read(&[(variable, value)]).unwrap_err().to_string();
             assert!(error.starts_with(variable) && error.contains("must be"), "{error}");

@@ -48,14 +48,20 @@ impl Reply {
     }
 
     /// Adds a session cookie. A value that cannot be one is left out.
-    pub(crate) fn set_cookie(mut self, name: &str, value: &str) -> Self {
-        self.add_cookie(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax"));
-        self
+    pub(crate) fn set_cookie(self, name: &str, value: &str) -> Self {
+        self.add(SET_COOKIE, &format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax"))
     }
 
     /// Tells the browser to forget a cookie.
-    pub(crate) fn drop_cookie(mut self, name: &str) -> Self {
-        self.add_cookie(&format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"));
+    pub(crate) fn drop_cookie(self, name: &str) -> Self {
+        self.add(SET_COOKIE, &format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"))
+    }
+
+    /// Adds a header. A value that cannot be one is left out.
+    pub(crate) fn add(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers_mut().append(name, value);
+        }
         self
     }
 
@@ -64,11 +70,5 @@ impl Reply {
         let name = HeaderValue::from_str(host).unwrap_or(HeaderValue::from_static("unprintable"));
         self.0.headers_mut().insert(REPLICA, name);
         self.0
-    }
-
-    fn add_cookie(&mut self, cookie: &str) {
-        if let Ok(value) = HeaderValue::from_str(cookie) {
-            self.0.headers_mut().append(SET_COOKIE, value);
-        }
     }
 }

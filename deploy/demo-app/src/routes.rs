@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, COOKIE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -18,13 +18,15 @@ use crate::body::ReplyBody;
 use crate::connection::{Life, Phase};
 use crate::reply::Reply;
 use crate::state::{App, Session};
-use crate::{Index, page, query, websocket};
+use crate::{Gate, Index, page, query, websocket};
 
 /// The longest wait that `/slow`, `/orders` and `/events` agree to, in milliseconds.
 const LONGEST_WAIT: u64 = 10_000;
 /// The most bytes that `/bytes` sends, and that a request body may have.
 const MOST_BYTES: u64 = 1 << 30;
 const MOST_BODY: usize = 1 << 20;
+/// Who it is, as those say that guard others.
+const FORWARDED_USER: HeaderName = HeaderName::from_static("x-forwarded-user");
 
 /// Answers one request and prints a line about it. Never fails: what goes wrong is an answer too.
 pub(crate) async fn answer(
@@ -60,6 +62,9 @@ async fn route(app: &Arc<App>, life: Life, request: Request<Incoming>) -> Reply 
     let path = request.uri().path().to_owned();
     let post = request.method() == Method::POST;
     let get = request.method() == Method::GET || request.method() == Method::HEAD;
+    if let Some(gate) = &app.options.gate {
+        return judge(gate, host, &request);
+    }
     match path.as_str() {
         "/login" | "/logout" if !post => Reply::method_not_allowed(host, "POST"),
         "/login" => log_in(app, request).await,
@@ -88,6 +93,7 @@ async fn route(app: &Arc<App>, life: Life, request: Request<Incoming>) -> Reply 
         "/slow" => slow(app, &request).await,
         "/events" => events(app, life, &request),
         "/bytes" => filler(app, &request),
+        _ if path.starts_with("/status/") => status(host, path.trim_start_matches("/status/")),
         _ if path == "/api" || path.starts_with("/api/") => with_session(app, &request, |visitor| {
             Reply::json(&json!({ "host": host, "path": path, "request": count(app), "visits": visitor.visits() }))
         }),
@@ -256,7 +262,29 @@ fn head<B>(app: &App, request: &Request<B>) -> Value {
     })
 }
 
+/// What a `forwardAuth` wants to know of a request that it shows.
+fn judge<B>(gate: &Gate, host: &str, request: &Request<B>) -> Reply {
+    if request.headers().get(AUTHORIZATION).is_some_and(|brought| brought.as_bytes() == gate.authorization.as_bytes()) {
+        return Reply::text("text/plain", "come in\n").add(FORWARDED_USER, &gate.user);
+    }
+    Reply::error(StatusCode::UNAUTHORIZED, host, "who are you?").add(WWW_AUTHENTICATE, "Basic realm=\"gate\"")
+}
+
 // --- the awkward ends -----------------------------------------------------------------------------------------------
+
+/// An answer with the status that is asked for.
+fn status(host: &str, wanted: &str) -> Reply {
+    match wanted
+        .parse()
+        .ok()
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .filter(|code| (200..600).contains(&code.as_u16()))
+    {
+        Some(code) if code.is_success() => Reply::json_with(code, &json!({ "host": host, "status": code.as_u16() })),
+        Some(code) => Reply::error(code, host, "as it was asked for"),
+        None => Reply::error(StatusCode::BAD_REQUEST, host, "a status is a number from 200 to 599"),
+    }
+}
 
 async fn slow<B>(app: &App, request: &Request<B>) -> Reply {
     let Ok(wait) = milliseconds(request.uri().query().unwrap_or(""), 1000) else { return bad_wait(app) };

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use seaway_demo_app::{Index, Options, StopMode, serve};
+use seaway_demo_app::{Gate, Index, Options, StopMode, serve};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,11 +36,28 @@ async fn every_answer_is_signed() {
         ("/slow?ms=10001", 400),
         ("/slow?ms=x", 400),
         ("/bytes?n=99999999999", 400),
+        ("/status/204", 204),
+        ("/status/503", 503),
+        ("/status/101", 400),
+        ("/status/no", 400),
     ] {
         let answer = replica.get(target).await;
         assert_eq!((answer.status, answer.header("x-replica")), (status, Some("web-1")), "{target}");
     }
     assert_eq!(replica.send("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n").await.status, 405);
+}
+
+#[tokio::test]
+async fn a_gate_knows_one_visitor() {
+    let gate = Gate { user: "anna".to_owned(), authorization: "Basic YW5uYTpzZWNyZXQ=".to_owned() };
+    let replica = Replica::start(Options { gate: Some(gate), ..Options::new("gate-1") }).await;
+    let ask = |authorization: &str| format!("GET /any HTTP/1.1\r\nHost: a\r\n{authorization}\r\n");
+    let known = replica.send(&ask("Authorization: Basic YW5uYTpzZWNyZXQ=\r\n")).await;
+    assert_eq!((known.status, known.header("x-forwarded-user")), (200, Some("anna")));
+    for stranger in ["", "Authorization: Basic YW5uYTpzZWNyZXQ\r\n"] {
+        let refused = replica.send(&ask(stranger)).await;
+        assert_eq!((refused.status, refused.header("x-forwarded-user")), (401, None), "{stranger:?}");
+    }
 }
 
 #[tokio::test]
