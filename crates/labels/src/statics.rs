@@ -20,6 +20,7 @@ use seaway_config::{Code, Diagnostic, Origin};
 pub use address::listen_address;
 pub use file::{StaticFile, config_file, usual_places};
 pub use help::help;
+pub use known::{not_yet, without_effect};
 
 use crate::document::split_key;
 use crate::gather::show;

@@ -67,6 +67,16 @@ const NO_EFFECT: &[(&str, Option<&str>)] = &[
     ("providers.docker.swarmMode", Some("false")),
 ];
 
+/// Options of Traefik's that do not work yet, with all that stands below them; `*` is a name.
+pub fn not_yet() -> &'static [&'static str] {
+    NOT_YET
+}
+
+/// Options of Traefik's that are accepted and change nothing, each with the only value for which that is so, if not all.
+pub fn without_effect() -> &'static [(&'static str, Option<&'static str>)] {
+    NO_EFFECT
+}
+
 /// What an option's path turns out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
