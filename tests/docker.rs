@@ -19,5 +19,6 @@ mod examples;
 mod faults;
 mod leaving;
 mod own;
+mod pages;
 mod readiness;
 mod scaling;
