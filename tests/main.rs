@@ -9,6 +9,7 @@ mod around;
 #[path = "../benches/peers/main.rs"]
 mod bench_peers;
 mod docker;
+mod docs;
 mod files;
 mod metrics;
 mod program;
