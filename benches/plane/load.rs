@@ -156,6 +156,12 @@ fn connect(address: SocketAddr) -> TcpStream {
 
 /// True when a request is answered with 200.
 pub(crate) fn is_served(address: SocketAddr) -> bool {
+    is_answered(address, "web.test")
+}
+
+/// True when a request for this host is answered with 200.
+pub(crate) fn is_answered(address: SocketAddr, host: &str) -> bool {
     let mut stream = connect(address);
-    stream.write_all(REQUEST).is_ok() && whole(&mut stream, &mut [0; 4096]).is_ok()
+    let request = format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes()).is_ok() && whole(&mut stream, &mut [0; 4096]).is_ok()
 }

@@ -1,15 +1,16 @@
 //! What the control plane costs, and what the data plane feels of it.
 //!
-//! `cargo bench --bench plane` measures three things and prints each with its goal, if it has one:
+//! `cargo bench --bench plane` measures four things and prints each with its goal, if it has one:
 //!
 //! 1. the processor time of one event in the reconciler, from the snapshot to the table in force and told, at several
 //!    numbers of containers: a replica that joins a service, and a service that is new;
 //! 2. the time and memory of compiling a configuration of many routers, from nothing and after a change;
 //! 3. the program, release build, under a steady load of requests while its table changes many times in a row: the
-//!    latencies with changes and without in alternating stretches of the same run, connections that were closed, memory.
+//!    latencies with changes and without in alternating stretches of the same run, connections that were closed, memory;
+//! 4. the program's start with many containers running: until it listens, answers correctly, and answers for every service.
 //!
-//! After `--`: `--only events|compile|changes`, `--events <n>` for each figure of 1 (100), `--routers <n>` for 2 (10000),
-//! `--containers <n>` (1000), `--changes <n>` (10000) and `--rate <requests/s>` (800) for 3, `--binary <path>` for another
+//! After `--`: `--only events|compile|changes|start`, `--events <n>` for each figure of 1 (100), `--routers <n>` for 2 (10000),
+//! `--containers <n>` (1000) for 3 and 4, `--changes <n>` (10000) and `--rate <requests/s>` (800) for 3, `--binary <path>` for another
 //! build of the program. Results are kept in `benches/runs/`; exit code 1 when a goal is missed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -24,6 +25,7 @@ mod kept;
 mod load;
 mod program;
 mod report;
+mod start;
 
 use std::process::ExitCode;
 
@@ -64,6 +66,9 @@ fn main() -> ExitCode {
     if wanted("changes") {
         changes::measure(&options, &mut report);
     }
+    if wanted("start") {
+        start::measure(&options, &mut report);
+    }
     report.end()
 }
 
@@ -77,7 +82,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         let number =
             || value.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| format!("{argument} wants a number"));
         match argument.as_str() {
-            "--only" if ["events", "compile", "changes"].contains(&value.as_str()) => {
+            "--only" if ["events", "compile", "changes", "start"].contains(&value.as_str()) => {
                 options.only = Some(value.clone())
             }
             "--events" => options.events = number()?,

@@ -154,11 +154,12 @@ impl Site {
         published(&self.proxy, inside)
     }
 
-    /// A row that asks once may have to wait until everything has started; one that counts answers may not be tried twice.
+    /// A row that asks once, or for each replica, may have to wait until everything has started; one that counts answers may
+    /// not be tried twice.
     #[track_caller]
     fn follow(&self, row: &Row) {
         let mut last = self.ask(row);
-        if row.count == 1 && last.is_err() {
+        if (row.count == 1 || row.replicas.is_some()) && last.is_err() {
             try_eventually(LONG / 3, || {
                 last = self.ask(row);
                 last.clone().ok()
@@ -171,7 +172,9 @@ impl Site {
 
     fn ask(&self, row: &Row) -> Result<(), String> {
         let mut jar = BTreeMap::new();
-        let answers: Vec<Response> = (0..row.count).map(|_| self.send(&row.request, &mut jar)).collect();
+        let answers: Result<Vec<Response>, String> =
+            (0..row.count).map(|_| self.send(&row.request, &mut jar).map_err(|error| error.to_string())).collect();
+        let answers = answers?;
         row.status.judge(answers.iter().map(|answer| answer.status.to_string()))?;
         let by = answers.iter().map(|answer| {
             let replica = answer.field("x-replica").unwrap_or_default();
@@ -217,7 +220,7 @@ impl Site {
     }
 
     /// What `curl` sends, and what comes.
-    fn send(&self, request: &Request, jar: &mut BTreeMap<String, String>) -> Response {
+    fn send(&self, request: &Request, jar: &mut BTreeMap<String, String>) -> std::io::Result<Response> {
         let address = self.address(request.port);
         let mut head = format!(
             "{} {} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n",
@@ -234,14 +237,13 @@ impl Site {
             head.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         head.push_str(&format!("\r\n{}", request.body.as_deref().unwrap_or_default()));
-        let response = block_on(async {
+        let response: Response = block_on(async {
             let mut connection = RawClient::connect(address).await?.within(PATIENCE);
             connection.send(head).await?;
             connection.response().await
-        });
-        let response = response.unwrap_or_else(|error| panic!("{request:?}: {error}"));
+        })?;
         keep_cookies(jar, &response);
-        response
+        Ok(response)
     }
 }
 
