@@ -396,7 +396,7 @@ async fn nothing_is_open_that_was_meant_to_be_closed() {
             ],
             "SW0401",
         ),
-        ("redis", &["ratelimit.average=1", "ratelimit.redis.endpoints=a:1"], "SW0108"),
+        ("redis", &["ratelimit.average=1", "ratelimit.redis.endpoints=a:1,b:1"], "SW0401"),
         ("origin", &["headers.accesscontrolalloworiginlistregex=("], "SW0401"),
         ("web", &["grpcweb.alloworigins=*"], "SW0108"),
     ];

@@ -21,7 +21,7 @@ fn routers(auth: &Upstream) -> Vec<(&'static str, Vec<String>)> {
                 "forwardauth.trustForwardHeader=true".to_owned(),
             ],
         ),
-        ("tls", text(&["forwardauth.address=https://auth.test/verify"])),
+        ("tls", text(&["forwardauth.address=https://auth.test/verify", "forwardauth.tls.ca=/nowhere/ca.pem"])),
         ("compress", text(&["compress=true"])),
         ("errors", text(&["errors.status=500-599", "errors.service=pages", "errors.query=/{status}.html"])),
         ("nopages", text(&["errors.status=500-599", "errors.service=nobody"])),

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use http::header::{HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use regex::Regex;
-use seaway_config::model;
+use seaway_config::{Files, model};
 use seaway_head::{RequestHead, ResponseHead, hop};
 
-use crate::protocol::{Ask, Heard, Length, TooLong, Unheard};
+use crate::protocol::{Ask, Heard, Length, Tls, TooLong, Unheard};
+use crate::users::remove_spellings;
 use crate::{Answer, Context, Flow, Got, Memory, Need};
 
 use address::Address;
@@ -63,7 +64,7 @@ enum Trust {
 struct Cookies(Vec<HeaderValue>);
 
 impl ForwardAuth {
-    pub(crate) fn compile(options: &model::ForwardAuth) -> Result<Self, String> {
+    pub(crate) fn compile(options: &model::ForwardAuth, files: &Files) -> Result<Self, String> {
         let regex = match options.auth_response_headers_regex.trim() {
             "" => None,
             // Names are compared in lower case here, and written in any.
@@ -83,7 +84,7 @@ impl ForwardAuth {
         let size = |bytes: i64, none: u64| u64::try_from(bytes).unwrap_or(none);
         let sign_in = options.auth_signin_url.trim();
         Ok(Self {
-            address: Address::parse(&options.address)?,
+            address: Address::parse(&options.address, options.tls.as_ref(), files)?,
             trust: match options.trust_forward_header {
                 Some(true) => Trust::Yes,
                 Some(false) => Trust::No,
@@ -108,6 +109,10 @@ impl ForwardAuth {
         })
     }
 
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.address.server.tls.as_ref()
+    }
+
     pub(crate) fn on_request(&self, head: &RequestHead, cx: &mut Context<'_>) -> Flow {
         match self.body {
             Some(limit) if cx.asked.body != Length::None => Flow::need(Need::Body { limit }),
@@ -125,7 +130,7 @@ impl ForwardAuth {
             Got::Asked(Err(Unheard::TooLong)) => fail(StatusCode::UNAUTHORIZED, "forwardAuth: the answer is too long"),
             Got::Asked(Err(Unheard::Failed)) => fail(StatusCode::INTERNAL_SERVER_ERROR, "forwardAuth: no answer"),
             Got::Asked(Err(Unheard::Late)) => fail(StatusCode::INTERNAL_SERVER_ERROR, "forwardAuth: no answer in time"),
-            Got::Waited | Got::Checked(_) => {
+            Got::Waited | Got::Checked(_) | Got::Shared(_) => {
                 fail(StatusCode::INTERNAL_SERVER_ERROR, "forwardAuth: got what it had not asked for")
             }
         }
@@ -208,10 +213,11 @@ impl ForwardAuth {
         let by_regex = |name: &HeaderName| {
             may_be_copied(name) && self.copied_regex.as_ref().is_some_and(|regex| regex.is_match(name.as_str()))
         };
-        // Nobody but the server says what is in them.
-        self.copied.iter().for_each(|name| drop(head.headers.remove(name)));
-        let own: Vec<HeaderName> = head.headers.keys().filter(|name| by_regex(name)).cloned().collect();
-        own.into_iter().for_each(|name| drop(head.headers.remove(name)));
+        // Nobody but the server says what is in them, in any spelling.
+        let is_copied = |name: &str| self.copied.iter().any(|copied| *copied.as_str().replace('_', "-") == *name);
+        remove_spellings(&mut head.headers, |name| {
+            is_copied(name) || HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| by_regex(&name))
+        });
         for (name, value) in &heard.headers {
             if self.copied.contains(name) || by_regex(name) {
                 head.headers.append(name.clone(), value.clone());

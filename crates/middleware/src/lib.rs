@@ -41,6 +41,7 @@ mod strip_prefix_regex;
 mod template;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod users;
 
 use http::StatusCode;
@@ -140,7 +141,7 @@ impl Middleware {
             Config::IpAllowList(options) => IpAllowList::compile(options).map(Self::IpAllowList),
             Config::IpWhiteList(options) => IpAllowList::compile_white(options).map(Self::IpWhiteList),
             Config::InFlightReq(options) => InFlightReq::compile(options).map(Self::InFlightReq),
-            Config::RateLimit(options) => RateLimit::compile(options).map(Self::RateLimit),
+            Config::RateLimit(options) => RateLimit::compile(options, files).map(Self::RateLimit),
             Config::BasicAuth(options) => BasicAuth::compile(options, files).map(Self::BasicAuth),
             Config::DigestAuth(options) => DigestAuth::compile(options, files).map(Self::DigestAuth),
             Config::ContentType(options) => ContentType::compile(options).map(Self::ContentType),
@@ -151,7 +152,7 @@ impl Middleware {
             Config::Retry(options) => Retry::compile(options).map(Self::Retry),
             Config::CircuitBreaker(options) => CircuitBreaker::compile(options).map(Self::CircuitBreaker),
             Config::ForwardAuth(options) => {
-                ForwardAuth::compile(options).map(|it| Self::ForwardAuth(Box::new(it)))
+                ForwardAuth::compile(options, files).map(|it| Self::ForwardAuth(Box::new(it)))
             }
             Config::Compress(options) => Compress::compile(options).map(Self::Compress),
             Config::Chain(_) => Err("a chain has no compiled form of its own".to_owned()),
@@ -159,16 +160,27 @@ impl Middleware {
         }
     }
 
+    /// How it connects to a server by TLS, if it does: whoever has what TLS needs gives it a connector.
+    pub fn tls(&self) -> Option<&protocol::Tls> {
+        match self {
+            Self::ForwardAuth(it) => it.tls(),
+            Self::RateLimit(it) => it.tls(),
+            _ => None,
+        }
+    }
+
     /// What one router uses in place of this: the same with a state of its own, taken over from what the router used
     /// `before` under the same name. `None` for what has no state, and is shared by all routers.
-    pub fn for_router(&self, _name: &str, before: Option<&Self>) -> Option<Self> {
+    pub fn for_router(&self, name: &str, before: Option<&Self>) -> Option<Self> {
         match (self, before) {
             (Self::InFlightReq(it), Some(Self::InFlightReq(before))) => {
                 Some(Self::InFlightReq(it.for_router(Some(before))))
             }
             (Self::InFlightReq(it), _) => Some(Self::InFlightReq(it.for_router(None))),
-            (Self::RateLimit(it), Some(Self::RateLimit(before))) => Some(Self::RateLimit(it.for_router(Some(before)))),
-            (Self::RateLimit(it), _) => Some(Self::RateLimit(it.for_router(None))),
+            (Self::RateLimit(it), Some(Self::RateLimit(before))) => {
+                Some(Self::RateLimit(it.for_router(name, Some(before))))
+            }
+            (Self::RateLimit(it), _) => Some(Self::RateLimit(it.for_router(name, None))),
             (Self::CircuitBreaker(it), Some(Self::CircuitBreaker(before))) => {
                 Some(Self::CircuitBreaker(it.for_router(Some(before))))
             }
@@ -210,7 +222,7 @@ impl Middleware {
         match self {
             Self::BasicAuth(it) => it.resume(head, cx, &got),
             Self::DigestAuth(it) => it.resume(head, cx, &got),
-            Self::RateLimit(it) => it.resume(&got),
+            Self::RateLimit(it) => it.resume(head, cx, &got),
             Self::ForwardAuth(it) => it.resume(head, cx, got),
             Self::Buffering(it) => it.resume(&got),
             // Nobody asked: nothing is let through that a middleware has not decided about.

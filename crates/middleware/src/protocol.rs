@@ -6,13 +6,16 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use seaway_config::Name;
+use seaway_config::{Name, Secret};
 use seaway_head::RequestHead;
+
+pub use crate::tls::{Connector, Tls};
 
 /// What a hook is told besides the head, and where it leaves what is not for the head.
 ///
@@ -194,6 +197,8 @@ pub enum Need {
     Check(Check),
     /// Another server is to be asked: [`Got::Asked`].
     Ask(Box<Ask>),
+    /// A token of a bucket that several Seaways share: [`Got::Shared`].
+    Shared(Box<SharedBucket>),
     /// The request's body is to be read to its end before anything is sent: [`Got::Body`]. What was read is sent behind
     /// the head afterwards all the same.
     Body {
@@ -211,6 +216,8 @@ pub enum Got {
     Checked(Verdict),
     /// What the other server said, or why there is no answer.
     Asked(Result<Box<Heard>, Unheard>),
+    /// What became of the token; `None` if the bucket could not be reached.
+    Shared(Option<SharedToken>),
     /// The whole body; empty if there is none.
     Body(Result<Bytes, TooLong>),
 }
@@ -257,16 +264,65 @@ pub struct Ask {
 }
 
 /// A server that is asked by a middleware.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct AskServer {
-    /// Over TLS.
-    pub secure: bool,
+    /// Over TLS, and how.
+    pub tls: Option<Tls>,
     /// Its name or address; an IPv6 address without brackets.
     pub host: Box<str>,
     /// The port.
     pub port: u16,
     /// `Host`, as it is sent.
     pub authority: HeaderValue,
+}
+
+/// A bucket that several Seaways share, and how its tokens come. Times are in microseconds.
+#[derive(Debug)]
+pub struct SharedBucket {
+    /// Who keeps it.
+    pub server: Arc<SharedServer>,
+    /// Its name there.
+    pub key: Box<str>,
+    /// From one token to the next.
+    pub token: f64,
+    /// A full bucket's worth.
+    pub burst: f64,
+    /// Longest that a request waits.
+    pub max_wait: f64,
+    /// For so long the bucket is remembered.
+    pub keep: Duration,
+}
+
+/// What became of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedToken {
+    /// It is there, or comes in so long.
+    In(Duration),
+    /// Nothing was taken; one would have come in so long.
+    Late(Duration),
+}
+
+/// A Redis server that keeps buckets.
+#[derive(Debug)]
+pub struct SharedServer {
+    /// Its name or address; an IPv6 address without brackets.
+    pub host: Box<str>,
+    /// The port.
+    pub port: u16,
+    /// Over TLS, and how.
+    pub tls: Option<Tls>,
+    /// The user's name; empty for none.
+    pub username: Box<str>,
+    /// The password; empty for none.
+    pub password: Secret,
+    /// The number of the database.
+    pub db: i64,
+    /// Time to connect.
+    pub dial_timeout: Duration,
+    /// Time for an answer.
+    pub timeout: Duration,
+    /// It could not be reached when somebody tried last: told once, and not by each worker.
+    pub is_down: AtomicBool,
 }
 
 /// What another server said.

@@ -3,16 +3,20 @@
 //!
 //! A bucket is one number, the time at which it will be full again: a token taken moves it by the time that one takes to
 //! come back. What is left of a bucket, and how long the next token takes, follow from it and the clock.
+//!
+//! With `redis`, that number is in a Redis server, and its clock is the one that counts. While that cannot be reached, each
+//! Seaway goes by its own buckets: nobody is without a limit, and nobody is refused who would not be otherwise.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use seaway_config::{model, show_duration};
+use seaway_config::{Files, model, show_duration};
 use seaway_head::RequestHead;
 
-use crate::protocol::{Context, Got, Need};
+use crate::protocol::{Context, Got, Need, SharedBucket, SharedServer, SharedToken, Tls};
 use crate::source::{Criterion, IpStrategy, Keys, SourceKey};
 use crate::{Answer, Flow};
 
@@ -32,6 +36,15 @@ pub struct RateLimit {
     rate: Option<Rate>,
     criterion: Criterion,
     buckets: Arc<Buckets>,
+    shared: Option<Shared>,
+}
+
+/// Buckets that several Seaways share.
+#[derive(Clone, Debug)]
+struct Shared {
+    server: Arc<SharedServer>,
+    /// The middleware's name: one of the same name elsewhere takes from the same buckets.
+    name: Box<str>,
 }
 
 /// How tokens come. Times are in 64ths of a nanosecond, so that a million tokens a second come evenly.
@@ -81,23 +94,39 @@ enum Taken {
 }
 
 impl RateLimit {
-    pub(crate) fn compile(options: &model::RateLimit) -> Result<Self, String> {
+    pub(crate) fn compile(options: &model::RateLimit, files: &Files) -> Result<Self, String> {
         let criterion = Criterion::compile(
             "rateLimit.sourceCriterion",
             options.source_criterion.as_ref(),
             Criterion::Ip(IpStrategy::default()),
         )?;
-        Ok(Self { rate: Rate::compile(options)?, criterion, buckets: Arc::default() })
+        let shared = options.redis.as_ref().map(|redis| Shared::compile(redis, files)).transpose()?;
+        Ok(Self { rate: Rate::compile(options)?, criterion, buckets: Arc::default(), shared })
+    }
+
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.shared.as_ref()?.server.tls.as_ref()
     }
 
     /// The buckets stay as full as they are over every change. With other options, they fill as those say from then on.
-    pub(crate) fn for_router(&self, before: Option<&Self>) -> Self {
+    pub(crate) fn for_router(&self, name: &str, before: Option<&Self>) -> Self {
         let buckets = before.map_or_else(Arc::default, |before| Arc::clone(&before.buckets));
-        Self { buckets, ..self.clone() }
+        let shared = self.shared.as_ref().map(|it| Shared { server: Arc::clone(&it.server), name: name.into() });
+        Self { buckets, shared, ..self.clone() }
     }
 
     pub(crate) fn on_request(&self, head: &RequestHead, cx: &mut Context<'_>) -> Flow {
         let Some(rate) = &self.rate else { return Flow::Next };
+        match &self.shared {
+            None => self.take(rate, head, cx),
+            Some(shared) => {
+                Flow::need(Need::Shared(Box::new(shared.bucket(rate, &self.criterion.shared_source(head)))))
+            }
+        }
+    }
+
+    /// From the buckets here.
+    fn take(&self, rate: &Rate, head: &RequestHead, cx: &Context<'_>) -> Flow {
         let source = self.criterion.source(head, &self.buckets.keys);
         match self.buckets.take(source, rate, ticks(cx.now)) {
             Taken::Now => Flow::Next,
@@ -106,10 +135,66 @@ impl RateLimit {
         }
     }
 
-    pub(crate) fn resume(&self, got: &Got) -> Flow {
-        match got {
-            Got::Waited => Flow::Next,
+    pub(crate) fn resume(&self, head: &RequestHead, cx: &Context<'_>, got: &Got) -> Flow {
+        match (got, &self.rate) {
+            (Got::Waited | Got::Shared(Some(SharedToken::In(Duration::ZERO))), _) => Flow::Next,
+            (Got::Shared(Some(SharedToken::In(wait))), _) => Flow::need(Need::Wait(*wait)),
+            (Got::Shared(Some(SharedToken::Late(wait))), _) => refuse(*wait),
+            (Got::Shared(None), Some(rate)) => self.take(rate, head, cx),
             _ => refuse(Duration::from_secs(1)),
+        }
+    }
+}
+
+impl Shared {
+    fn compile(options: &model::Redis, files: &Files) -> Result<Self, String> {
+        let at = "rateLimit.redis";
+        let endpoint = match options.endpoints.as_slice() {
+            [one] => one.trim(),
+            [] => return Err(format!("{at}.endpoints is empty; it is the server as host:port, such as redis:6379")),
+            more => {
+                let text = "several make a cluster, which does not work yet; one works";
+                return Err(format!("{at}.endpoints names {} servers: {text}", more.len()));
+            }
+        };
+        let wrong = || format!("{at}.endpoints {endpoint:?} is no host:port, such as redis:6379");
+        let (host, port) = match endpoint.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().ok()),
+            _ => (endpoint, Some(6379)),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = port.filter(|port| *port > 0).ok_or_else(wrong)?;
+        if host.is_empty() || host.contains(['/', '@', ' ']) {
+            return Err(wrong());
+        }
+        if options.db < 0 {
+            return Err(format!("{at}.db is {}; databases have numbers from 0", options.db));
+        }
+        let tls = options.tls.as_ref().map(|tls| Tls::compile("rateLimit.redis.tls", Some(tls), files)).transpose()?;
+        let or = |time: Duration, usual: u64| if time.is_zero() { Duration::from_secs(usual) } else { time };
+        let server = SharedServer {
+            host: host.into(),
+            port,
+            tls,
+            username: options.username.trim().into(),
+            password: options.password.clone(),
+            db: options.db,
+            dial_timeout: or(options.dial_timeout, 5),
+            timeout: or(options.read_timeout, 3),
+            is_down: AtomicBool::new(false),
+        };
+        Ok(Self { server: Arc::new(server), name: Box::default() })
+    }
+
+    fn bucket(&self, rate: &Rate, source: &str) -> SharedBucket {
+        let micros = |ticks: u64| ticks as f64 / (NANO * 1000) as f64;
+        SharedBucket {
+            server: Arc::clone(&self.server),
+            key: format!("seaway:rate:{}:{source}", self.name).into(),
+            token: micros(rate.token),
+            burst: micros(rate.burst),
+            max_wait: micros(rate.max_wait),
+            keep: time(rate.keep.max(rate.burst).saturating_add(rate.max_wait)),
         }
     }
 }
@@ -226,9 +311,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn limit(average: i64, period: Duration, burst: i64) -> RateLimit {
-        RateLimit::compile(&model::RateLimit { average, period, burst, source_criterion: None })
-            .unwrap()
-            .for_router(None)
+        let options = model::RateLimit { average, period, burst, ..model::RateLimit::default() };
+        RateLimit::compile(&options, &Files::default()).unwrap().for_router("m@docker", None)
     }
 
     fn ask(limit: &RateLimit, now: Duration) -> Flow {
@@ -287,14 +371,78 @@ mod tests {
     #[test]
     fn a_wait_that_is_over_lets_pass_and_nothing_else_does() {
         let limit = limit(1, SECOND, 1);
-        assert!(matches!(limit.resume(&Got::Waited), Flow::Next));
-        assert!(matches!(limit.resume(&Got::Body(Ok(Default::default()))), Flow::Answer(_)));
+        assert!(matches!(resume(&limit, Got::Waited), Flow::Next));
+        assert!(matches!(resume(&limit, Got::Body(Ok(Default::default()))), Flow::Answer(_)));
+    }
+
+    fn resume(limit: &RateLimit, got: Got) -> Flow {
+        let mut desk = Desk { now: SECOND, ..Desk::default() };
+        limit.resume(&get("/"), &desk.cx(), &got)
+    }
+
+    fn shared(redis: model::Redis) -> Result<RateLimit, String> {
+        let options = model::RateLimit { average: 1, redis: Some(redis), ..model::RateLimit::default() };
+        RateLimit::compile(&options, &Files::default()).map(|limit| limit.for_router("m@docker", None))
+    }
+
+    #[test]
+    fn a_shared_bucket_is_asked_for_and_believed_and_ours_serves_without_it() {
+        let limit = shared(model::Redis::default()).unwrap();
+        let Flow::Need(need) = ask(&limit, SECOND) else { panic!("decided alone") };
+        let Need::Shared(bucket) = *need else { panic!("{need:?}") };
+        assert_eq!((&*bucket.key, bucket.token, bucket.burst), ("seaway:rate:m@docker:192.0.2.1", 1e6, 1e6));
+        assert_eq!((&*bucket.server.host, bucket.server.port), ("localhost", 6379));
+        for (got, want) in [
+            (SharedToken::In(Duration::ZERO), "now"),
+            (SharedToken::In(SECOND / 2), "wait 500ms"),
+            (SharedToken::Late(SECOND * 2), "2 2s"),
+        ] {
+            assert_eq!(shown(&resume(&limit, Got::Shared(Some(got)))), want);
+        }
+        assert_eq!(["now", "1 1s"].map(|_| shown(&resume(&limit, Got::Shared(None)))), ["now", "1 1s"]);
+    }
+
+    #[test]
+    fn one_server_can_be_named() {
+        let named = |endpoints: &[&str]| {
+            let endpoints = endpoints.iter().map(|text| (*text).to_owned()).collect();
+            shared(model::Redis { endpoints, ..model::Redis::default() })
+        };
+        for (text, host, port) in
+            [("redis", "redis", 6379), ("redis:1", "redis", 1), ("[::1]:2", "::1", 2), ("::1", "::1", 6379)]
+        {
+            let server = named(&[text]).unwrap().shared.unwrap().server;
+            assert_eq!((&*server.host, server.port), (host, port), "{text}");
+        }
+        for wrong in [&[][..], &["a:1", "b:1"], &[""], &[":1"], &["a:0"], &["a:x"], &["redis://a:1"]] {
+            assert!(named(wrong).is_err_and(|e| e.starts_with("rateLimit.redis.endpoints")), "{wrong:?}");
+        }
+        assert!(shared(model::Redis { db: -1, ..model::Redis::default() }).is_err());
+    }
+
+    #[test]
+    fn shared_sources_are_the_same_everywhere_and_tell_no_header() {
+        let by_header = model::SourceCriterion { request_header_name: "x-key".to_owned(), ..Default::default() };
+        let limit = RateLimit::compile(
+            &model::RateLimit {
+                average: 1,
+                source_criterion: Some(by_header),
+                redis: Some(model::Redis::default()),
+                ..model::RateLimit::default()
+            },
+            &Files::default(),
+        );
+        let limit = limit.unwrap();
+        let mut head = get("/");
+        head.headers.append("x-key", HeaderValue::from_static("abc"));
+        let source = limit.criterion.shared_source(&head);
+        assert_eq!(source, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]
     fn each_source_and_each_router_has_its_own_bucket() {
         let limit = limit(1, SECOND, 1);
-        let other = limit.for_router(None);
+        let other = limit.for_router("m@docker", None);
         for (limit, peer, want) in [
             (&limit, "192.0.2.1", "now"),
             (&limit, "192.0.2.1", "1 1s"),
@@ -310,9 +458,9 @@ mod tests {
     fn buckets_stay_as_full_as_they_are_over_changes() {
         let before = limit(1, SECOND, 1);
         assert_eq!(shown(&ask(&before, SECOND)), "now");
-        let same = before.for_router(Some(&before));
+        let same = before.for_router("m@docker", Some(&before));
         assert_eq!(shown(&ask(&same, SECOND)), "1 1s");
-        let wider = limit(1, SECOND, 3).for_router(Some(&same));
+        let wider = limit(1, SECOND, 3).for_router("m@docker", Some(&same));
         assert_eq!(["now", "now", "1 1s"].map(|_| shown(&ask(&wider, SECOND))), ["now", "now", "1 1s"]);
     }
 
@@ -338,13 +486,14 @@ mod tests {
 
     #[test]
     fn options_that_make_no_sense_do_not_compile() {
-        let options = |average, period, burst| model::RateLimit { average, period, burst, source_criterion: None };
+        let options =
+            |average, period, burst| model::RateLimit { average, period, burst, ..model::RateLimit::default() };
         for options in [options(-1, SECOND, 1), options(i64::MAX, SECOND, 1)] {
-            let error = RateLimit::compile(&options).unwrap_err();
+            let error = RateLimit::compile(&options, &Files::default()).unwrap_err();
             assert!(error.starts_with("rateLimit.average"), "{error}");
         }
         for options in [options(i64::MAX, SECOND * 3_200_000, i64::MAX), options(1, SECOND * 3_200_000_000, i64::MAX)] {
-            let compiled = RateLimit::compile(&options);
+            let compiled = RateLimit::compile(&options, &Files::default());
             if let Ok(limit) = compiled {
                 assert_eq!(shown(&ask(&limit, SECOND)), "now");
             }

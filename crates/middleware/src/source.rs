@@ -8,6 +8,7 @@ use ipnet::{IpNet, Ipv6Net};
 use seaway_config::model;
 use seaway_head::RequestHead;
 use seaway_head::forwarded::parse_network;
+use sha2::{Digest, Sha256};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -158,6 +159,21 @@ impl Criterion {
             },
             Self::Header(header::HOST) | Self::Host => keys.of(head.host.as_bytes()),
             Self::Header(name) => keys.of(head.headers.get(name).map_or(b"", |value| value.as_bytes())),
+        }
+    }
+}
+
+impl Criterion {
+    /// The same for those who share what they know: whoever has the same options writes the same. What a header says may
+    /// be nobody else's business, and of any length.
+    pub(crate) fn shared_source(&self, head: &RequestHead) -> String {
+        match self {
+            Self::Ip(strategy) => strategy.client(head).map_or_else(String::new, |address| address.to_string()),
+            Self::Header(header::HOST) | Self::Host => head.host.to_string(),
+            Self::Header(name) => {
+                let value = head.headers.get(name).map_or(&b""[..], |value| value.as_bytes());
+                Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect()
+            }
         }
     }
 }

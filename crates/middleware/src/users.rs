@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use seaway_config::{Files, Secret};
 use seaway_head::RequestHead;
 
@@ -69,14 +69,23 @@ impl Admission {
             head.headers.remove(header::AUTHORIZATION);
         }
         let Some(name) = &self.header else { return };
-        let alias = |other: &&HeaderName| other.as_str().replace('_', "-") == name.as_str().replace('_', "-");
-        let aliases: Vec<HeaderName> = head.headers.keys().filter(alias).cloned().collect();
-        for alias in aliases {
-            head.headers.remove(alias);
-        }
+        remove_spellings(&mut head.headers, |other| *other == *name.as_str().replace('_', "-"));
         if let Ok(value) = HeaderValue::from_bytes(user.as_bytes()) {
             head.headers.insert(name, value);
         }
+    }
+}
+
+/// Removes the headers that `is_meant` by their names, or by their names with `-` for each `_`: servers that fold one into
+/// the other would take both for the same.
+pub(crate) fn remove_spellings(headers: &mut HeaderMap, is_meant: impl Fn(&str) -> bool) {
+    let is_alias = |name: &&HeaderName| {
+        let name = name.as_str();
+        is_meant(name) || (name.contains('_') && is_meant(&name.replace('_', "-")))
+    };
+    let aliases: Vec<HeaderName> = headers.keys().filter(is_alias).cloned().collect();
+    for alias in aliases {
+        headers.remove(alias);
     }
 }
 

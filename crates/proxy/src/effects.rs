@@ -7,6 +7,7 @@ pub(crate) mod changed;
 mod check;
 pub(crate) mod ledger;
 pub(crate) mod room;
+pub(crate) mod shared;
 
 use std::rc::Rc;
 
@@ -36,6 +37,7 @@ pub(crate) async fn meet(connection: &Rc<Connection>, source: Option<&Rc<Source>
         }
         Need::Check(check) => check::run(check).await.map(Got::Checked).ok_or(Unmet::Busy),
         Need::Ask(ask) => Ok(Got::Asked(ask::ask(&connection.worker, *ask).await.map(Box::new))),
+        Need::Shared(bucket) => Ok(Got::Shared(shared::take(&connection.worker, &bucket).await)),
         Need::Body { limit } => match source {
             None => Ok(Got::Body(Ok(Bytes::new()))),
             Some(source) => match source.read_whole(limit).await {

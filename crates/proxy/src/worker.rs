@@ -20,6 +20,7 @@ use crate::client_io::ClientState;
 use crate::clients::Clients;
 use crate::connection;
 use crate::effects::ask::Asks;
+use crate::effects::shared::Shares;
 use crate::hold::HoldLimits;
 use crate::internal::Internal;
 use crate::listener::{Bound, Listening};
@@ -141,6 +142,8 @@ pub(crate) struct Worker {
     pub(crate) pool: RefCell<Pool>,
     /// Connections to servers that middlewares ask.
     pub(crate) asks: Asks,
+    /// Connections to servers that keep what several Seaways share.
+    pub(crate) shares: Shares,
     /// What connections to servers read into.
     pub(crate) scratch: Scratch,
     pub(crate) budget: RefCell<Budget>,
@@ -180,6 +183,7 @@ impl Worker {
             clock: options.clock,
             pool: RefCell::new(Pool::new(options.idle_upstream, most)),
             asks: Asks::default(),
+            shares: Shares::default(),
             scratch: Scratch::default(),
             budget: RefCell::new(Budget::new()),
             server_name: HeaderValue::from_bytes(options.server_name.as_bytes())
@@ -306,6 +310,7 @@ impl Worker {
         }
         self.pool.borrow_mut().sweep(now, |id| wanted.1.contains(&id));
         self.asks.sweep(now);
+        self.shares.sweep();
         if let Some(metrics) = &self.metrics {
             metrics.tidy();
         }

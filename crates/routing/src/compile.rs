@@ -88,7 +88,7 @@ pub fn compile(
     let nothing = RoutingTable::default();
     let before = previous.unwrap_or(&nothing);
     let memo = &before.memo;
-    let middlewares = middlewares::compile(&config, before);
+    let middlewares = middlewares::compile(&config, registry, before);
     let transports = transports::compile(&config, registry, before);
     let parts = services::Parts { config: &config, middlewares: &middlewares, transports: &transports, registry, now };
     let services = services::compile(&parts, before);

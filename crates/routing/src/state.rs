@@ -11,7 +11,7 @@ use std::time::Duration;
 use seaway_config::model::{Condition, DockerHealth, Identity, Name, ServersTransport};
 
 use crate::Millis;
-use crate::transport::{MakeConnector, Transport};
+use crate::transport::{Connector, MakeConnector, Transport};
 
 pub use seen::PassiveCheck;
 pub use silence::Silence;
@@ -318,6 +318,11 @@ impl StateRegistry {
             transport.connector.get_or_init(|| made);
         }
         Ok(Arc::new(transport))
+    }
+
+    /// What connects by TLS with these options; `None` where nothing does, as in tools that only read.
+    pub(crate) fn connector(&self, options: &ServersTransport) -> Option<Result<Connector, String>> {
+        self.connectors.as_ref().map(|connectors| connectors.make(options))
     }
 
     /// The transport of services that name none.

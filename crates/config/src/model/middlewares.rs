@@ -97,12 +97,25 @@ types! {
 impl Middleware {
     /// The paths of the files that it names.
     pub fn files(&self) -> Vec<&str> {
+        fn tls(tls: Option<&AuthTls>) -> Vec<&str> {
+            tls.map_or_else(Vec::new, AuthTls::files)
+        }
         let all = match self {
             Self::BasicAuth(options) => vec![options.users_file.trim()],
             Self::DigestAuth(options) => vec![options.users_file.trim()],
+            Self::ForwardAuth(options) => tls(options.tls.as_ref()),
+            Self::RateLimit(RateLimit { redis: Some(redis), .. }) => tls(redis.tls.as_ref()),
             _ => Vec::new(),
         };
         all.into_iter().filter(|path| !path.is_empty()).collect()
+    }
+}
+
+impl AuthTls {
+    /// The values that are paths of files, and not texts themselves.
+    fn files(&self) -> Vec<&str> {
+        let all = [&*self.ca, &*self.cert, self.key.expose()];
+        all.into_iter().map(str::trim).filter(|value| !value.contains("-----BEGIN")).collect()
     }
 }
 
@@ -115,7 +128,7 @@ options! {
 
 /// Options that Traefik has and that do not work yet, as paths below `http.`: recognised, answered with SW0108 and
 /// never taken for a typo. `*` stands for a name.
-pub const NOT_YET: &[&str] = &["middlewares.*.grpcWeb", "middlewares.*.plugin", "middlewares.*.rateLimit.redis"];
+pub const NOT_YET: &[&str] = &["middlewares.*.grpcWeb", "middlewares.*.plugin"];
 
 #[cfg(test)]
 mod tests {

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Uri};
 
-use crate::protocol::AskServer;
+use seaway_config::Files;
+use seaway_config::model::AuthTls;
+
+use crate::protocol::{AskServer, Tls};
 
 /// Where, and what for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Address {
     pub(super) server: Arc<AskServer>,
     /// Path and query.
@@ -15,7 +18,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str, tls: Option<&AuthTls>, files: &Files) -> Result<Self, String> {
         let text = text.trim();
         if text.is_empty() {
             return Err(
@@ -27,22 +30,27 @@ impl Address {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(wrong("has no scheme or no host; write http://auth:9000/verify"));
         };
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(wrong("asks over TLS, which does not work yet; http works"));
-        }
-        if !scheme.eq_ignore_ascii_case("http") {
+        let secure = scheme.eq_ignore_ascii_case("https");
+        if !secure && !scheme.eq_ignore_ascii_case("http") {
             return Err(wrong("is neither http nor https"));
         }
         if authority.as_str().contains('@') {
             return Err(wrong("has a user in it, which is not sent"));
         }
-        let port = authority.port_u16().unwrap_or(80);
+        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() || port == 0 || (authority.as_str().ends_with(':')) {
             return Err(wrong("has no host, or a port that is none"));
         }
+        // What is wrong with TLS is told whether it is used or not.
+        let tls = tls.map(|tls| Tls::compile("forwardAuth.tls", Some(tls), files)).transpose()?;
+        let tls = match tls {
+            _ if !secure => None,
+            Some(tls) => Some(tls),
+            None => Some(Tls::compile("forwardAuth.tls", None, files)?),
+        };
         let server = AskServer {
-            secure: false,
+            tls,
             host: host.into(),
             port,
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("has a host that is none"))?,
@@ -62,15 +70,16 @@ impl Address {
             return None;
         }
         let authority = self.server.authority.to_str().ok()?;
+        let scheme = if self.server.tls.is_some() { "https" } else { "http" };
         let path = self.target.split('?').next().unwrap_or("/");
         let whole = match location {
-            _ if location.starts_with("//") => format!("http:{location}"),
-            _ if location.starts_with('/') => format!("http://{authority}{location}"),
-            _ if location.starts_with('?') => format!("http://{authority}{path}{location}"),
-            _ if location.starts_with('#') => format!("http://{authority}{}{location}", self.target),
+            _ if location.starts_with("//") => format!("{scheme}:{location}"),
+            _ if location.starts_with('/') => format!("{scheme}://{authority}{location}"),
+            _ if location.starts_with('?') => format!("{scheme}://{authority}{path}{location}"),
+            _ if location.starts_with('#') => format!("{scheme}://{authority}{}{location}", self.target),
             _ => {
                 let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-                format!("http://{authority}{}", without_dots(&format!("{folder}/{location}")))
+                format!("{scheme}://{authority}{}", without_dots(&format!("{folder}/{location}")))
             }
         };
         HeaderValue::from_str(&whole).ok()
@@ -105,6 +114,10 @@ fn without_dots(reference: &str) -> String {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Address, String> {
+        Address::parse(text, None, &Files::default())
+    }
+
     #[test]
     fn addresses() {
         for (text, host, port, authority, target) in [
@@ -112,29 +125,23 @@ mod tests {
             (" http://auth ", "auth", 80, "auth", "/"),
             ("HTTP://10.0.0.1/", "10.0.0.1", 80, "10.0.0.1", "/"),
             ("http://[::1]:81/a", "::1", 81, "[::1]:81", "/a"),
+            ("https://auth/verify", "auth", 443, "auth", "/verify"),
+            ("HTTPS://auth:8443", "auth", 8443, "auth:8443", "/"),
         ] {
-            let address = Address::parse(text).unwrap();
+            let address = parse(text).unwrap();
+            assert_eq!(address.server.tls.is_some(), text.to_ascii_lowercase().contains("https"), "{text}");
             let server = &*address.server;
             assert_eq!((&*server.host, server.port, &*address.target), (host, port, target), "{text}");
             assert_eq!(server.authority, authority);
         }
-        for text in [
-            "",
-            "auth:9000",
-            "/verify",
-            "ftp://auth/",
-            "http://",
-            "http://user@auth/",
-            "http://auth:0/",
-            "https://auth/",
-        ] {
-            assert!(Address::parse(text).is_err(), "{text}");
+        for text in ["", "auth:9000", "/verify", "ftp://auth/", "http://", "http://user@auth/", "http://auth:0/"] {
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn locations() {
-        let address = Address::parse("http://auth:9000/a/verify?x").unwrap();
+        let address = parse("http://auth:9000/a/verify?x").unwrap();
         for (location, want) in [
             ("/login", Some("http://auth:9000/login")),
             ("login?y", Some("http://auth:9000/a/login?y")),
@@ -149,5 +156,8 @@ mod tests {
         ] {
             assert_eq!(address.resolve(location).as_ref().map(|v| v.to_str().unwrap()), want, "{location}");
         }
+        let secure = parse("https://auth/verify").unwrap();
+        assert_eq!(secure.resolve("/login").unwrap(), "https://auth/login");
+        assert_eq!(secure.resolve("//other/x").unwrap(), "https://other/x");
     }
 }

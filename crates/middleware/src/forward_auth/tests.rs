@@ -24,7 +24,7 @@ fn request(pairs: &[(&str, &str)]) -> RequestHead {
 /// What is asked for this request.
 fn asked(options: &model::ForwardAuth, head: &RequestHead) -> Ask {
     let mut desk = Desk::default();
-    question(ForwardAuth::compile(options).unwrap().on_request(head, &mut desk.cx()))
+    question(ForwardAuth::compile(options, &Files::default()).unwrap().on_request(head, &mut desk.cx()))
 }
 
 fn question(flow: Flow) -> Ask {
@@ -39,7 +39,7 @@ fn heard(status: u16, headers: &[(&str, &str)], body: &'static str) -> Got {
 }
 
 fn resume(options: &model::ForwardAuth, head: &mut RequestHead, desk: &mut Desk, got: Got) -> Flow {
-    ForwardAuth::compile(options).unwrap().resume(head, &mut desk.cx(), got)
+    ForwardAuth::compile(options, &Files::default()).unwrap().resume(head, &mut desk.cx(), got)
 }
 
 fn refusal(options: &model::ForwardAuth, got: Got) -> Answer {
@@ -137,9 +137,36 @@ fn a_good_answer_lets_the_request_pass_with_what_it_says() {
 }
 
 #[test]
+fn nobody_else_says_who_it_is_in_another_spelling() {
+    let options = model::ForwardAuth {
+        auth_response_headers: list(&["Remote-Groups", "my_role"]),
+        auth_response_headers_regex: "^x-authentik-".to_owned(),
+        ..options()
+    };
+    let spellings = [
+        ("remote-groups", "admins"),
+        ("remote_groups", "admins"),
+        ("my-role", "root"),
+        ("my_role", "root"),
+        ("X_Authentik_Name", "root"),
+        ("x-authentik_name", "root"),
+        ("x_other", "1"),
+    ];
+    let mut head = request(&spellings);
+    let answer = heard(200, &[("remote-groups", "users")], "");
+    assert!(matches!(resume(&options, &mut head, &mut Desk::default(), answer), Flow::Next));
+    let left: Vec<_> = head.headers.iter().filter(|(name, _)| *name != "host").collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(
+        (&head.headers["x_other"], &head.headers["remote-groups"]),
+        (&"1".parse().unwrap(), &"users".parse().unwrap())
+    );
+}
+
+#[test]
 fn cookies_for_the_client() {
     let options = model::ForwardAuth { add_auth_cookies_to_response: list(&["session", "none"]), ..options() };
-    let auth = ForwardAuth::compile(&options).unwrap();
+    let auth = ForwardAuth::compile(&options, &Files::default()).unwrap();
     let mut desk = Desk::default();
     let answer = heard(200, &[("set-cookie", "session=new; Path=/"), ("set-cookie", "other=1")], "");
     assert!(matches!(auth.resume(&mut request(&[]), &mut desk.cx(), answer), Flow::Next));
@@ -180,7 +207,7 @@ fn no_answer_lets_nothing_pass() {
 #[test]
 fn the_body_is_asked_with_where_that_is_wanted() {
     let with = model::ForwardAuth { forward_body: true, max_body_size: 10, ..options() };
-    let auth = ForwardAuth::compile(&with).unwrap();
+    let auth = ForwardAuth::compile(&with, &Files::default()).unwrap();
     for (body, reads) in [(Length::None, false), (Length::Known(3), true), (Length::Unknown, true)] {
         let mut desk = Desk { body: Some(body), ..Desk::default() };
         let flow = auth.on_request(&request(&[]), &mut desk.cx());
@@ -202,6 +229,6 @@ fn options_that_cannot_work_do_not_compile() {
         model::ForwardAuth { header_field: "a b".to_owned(), ..options() },
         model::ForwardAuth { auth_signin_url: "https://x/\r\n".trim_end().to_owned() + "\u{1}", ..options() },
     ] {
-        assert!(ForwardAuth::compile(&options).is_err(), "{options:?}");
+        assert!(ForwardAuth::compile(&options, &Files::default()).is_err(), "{options:?}");
     }
 }

@@ -1,24 +1,25 @@
 //! Requests of our own to servers that middlewares ask, over connections that are kept for the next one.
 
-use std::cell::RefCell;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRAILER, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
-use seaway_config::model::Address;
 use seaway_head::hop;
-use seaway_middleware::protocol::{Ask, AskServer, Heard, Unheard};
+use seaway_middleware::protocol::{Ask, AskServer, Heard, Tls, Unheard};
 use seaway_routing::Millis;
 
 use crate::body::RequestBody;
+use crate::error::ProxyError;
 use crate::retry::is_idempotent;
-use crate::upstream::connect::connect;
-use crate::upstream::link::Lease;
+use crate::upstream::connect::open;
+use crate::upstream::link::{Lease, Link};
 use crate::upstream::pool::Pool;
 use crate::worker::Worker;
 
@@ -27,30 +28,66 @@ const DIAL: Duration = Duration::from_secs(5);
 /// Unused connections that one worker keeps to one server, and for how long.
 const KEPT: (usize, Duration) = (32, Duration::from_secs(60));
 
+/// Between two warnings of one worker.
+const WARN: Duration = Duration::from_secs(60);
+
 /// One worker's connections to servers that middlewares ask.
 #[derive(Debug)]
 pub(crate) struct Asks {
     pool: RefCell<Pool>,
-    /// The pool's numbers of them.
-    numbers: RefCell<BTreeMap<(Box<str>, u16), u64>>,
+    numbers: RefCell<Numbers>,
+    warned: Cell<Option<Instant>>,
 }
+
+/// The pool's numbers of servers.
+#[derive(Debug, Default)]
+struct Numbers {
+    last: u64,
+    known: BTreeMap<Place, (u64, Option<Weak<dyn Any + Send + Sync>>)>,
+}
+
+/// Name, port, and the address of what connects by TLS: a connection that was made with other certificates is another
+/// one. What is known of it keeps that address from being used again.
+type Place = (Box<str>, u16, usize);
 
 impl Default for Asks {
     fn default() -> Self {
-        Self { pool: RefCell::new(Pool::new(KEPT.1, KEPT.0)), numbers: RefCell::default() }
+        Self { pool: RefCell::new(Pool::new(KEPT.1, KEPT.0)), numbers: RefCell::default(), warned: Cell::default() }
     }
 }
 
 impl Asks {
-    /// Closes connections that nobody used for a while.
+    /// Closes connections that nobody used for a while, or that nobody can use any more.
     pub(crate) fn sweep(&self, now: Millis) {
-        self.pool.borrow_mut().sweep(now, |_| true);
+        let mut numbers = self.numbers.borrow_mut();
+        let is_there = |tls: &Weak<dyn Any + Send + Sync>| tls.strong_count() > 0;
+        let before = numbers.known.len();
+        numbers.known.retain(|_, (_, tls)| tls.as_ref().is_none_or(is_there));
+        let all = before == numbers.known.len();
+        let wanted = |number| all || numbers.known.values().any(|(known, _)| *known == number);
+        self.pool.borrow_mut().sweep(now, wanted);
+    }
+
+    /// A certificate that is not trusted is met with every request.
+    fn may_warn(&self) -> bool {
+        let may = self.warned.get().is_none_or(|at| at.elapsed() > WARN);
+        if may {
+            self.warned.set(Some(Instant::now()));
+        }
+        may
     }
 
     fn number(&self, server: &AskServer) -> u64 {
         let mut numbers = self.numbers.borrow_mut();
-        let next = numbers.len() as u64;
-        *numbers.entry((server.host.clone(), server.port)).or_insert(next)
+        let connector = server.tls.as_ref().and_then(Tls::connector);
+        let place = (server.host.clone(), server.port, connector.map_or(0, |made| Arc::as_ptr(made).addr()));
+        if let Some((number, _)) = numbers.known.get(&place) {
+            return *number;
+        }
+        numbers.last += 1;
+        let number = numbers.last;
+        numbers.known.insert(place, (number, connector.map(Arc::downgrade)));
+        number
     }
 }
 
@@ -60,9 +97,6 @@ pub(crate) async fn ask(worker: &Rc<Worker>, ask: Ask) -> Result<Heard, Unheard>
 }
 
 async fn talk(worker: &Rc<Worker>, ask: &Ask) -> Result<Heard, Unheard> {
-    if ask.server.secure {
-        return Err(Unheard::Failed);
-    }
     let number = worker.asks.number(&ask.server);
     let kept = worker.asks.pool.borrow_mut().take(number, true);
     if let Some(mut lease) = kept {
@@ -76,12 +110,14 @@ async fn talk(worker: &Rc<Worker>, ask: &Ask) -> Result<Heard, Unheard> {
             Err(unheard) => return Err(unheard),
         }
     }
-    let address = match ask.server.host.parse::<IpAddr>() {
-        Ok(ip) => Address::Ip((ip, ask.server.port).into()),
-        Err(_) => Address::Dns(ask.server.host.clone(), ask.server.port),
-    };
-    let dialled = connect(&address, number, DIAL, &worker.scratch).await;
-    let mut lease = dialled.map_err(|_| Unheard::Failed)?;
+    let AskServer { host, port, tls, .. } = &*ask.server;
+    let stream = open((host, *port), tls.as_ref(), DIAL).await.map_err(|error| {
+        if error == ProxyError::BadCertificate && worker.asks.may_warn() {
+            tracing::warn!(target: "seaway", "forwardAuth asks {host}:{port}, whose certificate is not trusted");
+        }
+        Unheard::Failed
+    })?;
+    let mut lease = Link::new(stream, number, Rc::clone(&worker.scratch));
     let heard = hear(&mut lease, ask).await?;
     worker.asks.pool.borrow_mut().give_back(lease);
     Ok(heard)
@@ -140,8 +176,6 @@ fn encode(ask: &Ask, out: &mut Vec<u8>) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Arc;
-
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
@@ -153,7 +187,7 @@ mod tests {
         }
         let ask = Ask {
             server: Arc::new(AskServer {
-                secure: false,
+                tls: None,
                 host: "auth".into(),
                 port: 81,
                 authority: HeaderValue::from_static("auth:81"),

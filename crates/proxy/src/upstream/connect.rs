@@ -1,29 +1,35 @@
 //! Connecting to a server.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
 use seaway_config::model::Address;
+use seaway_middleware::protocol::Tls;
 use seaway_routing::Server;
 use seaway_routing::transport::Transport;
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use super::link::{Lease, Link, Scratch};
 use super::stream::Stream;
 use super::tls;
 use crate::error::ProxyError;
 
-/// Connects within `limit`. Nothing of a request has been sent when this fails.
-pub(crate) async fn connect(
-    address: &Address,
-    server: u64,
-    limit: Duration,
-    scratch: &Scratch,
-) -> Result<Lease, ProxyError> {
-    Ok(Link::new(reach(address, limit).await?, server, Rc::clone(scratch)))
+/// Connects to a server that a middleware asks, within `limit`, and then by TLS where `tls` says how. Nothing of a request
+/// has been sent when this fails.
+pub(crate) async fn open((host, port): (&str, u16), tls: Option<&Tls>, limit: Duration) -> Result<Stream, ProxyError> {
+    let address = match host.parse::<IpAddr>() {
+        Ok(ip) => Address::Ip((ip, port).into()),
+        Err(_) => Address::Dns(host.into(), port),
+    };
+    let stream = reach(&address, limit).await?;
+    match tls {
+        None => Ok(Stream::Tcp(stream)),
+        Some(tls) => shake_hands(tls::begin_with(tls.connector(), host, stream)).await,
+    }
 }
 
 /// Connects as the service's transport says, `usual` being the time for it where it says none. Nothing of a request has
@@ -37,12 +43,16 @@ pub(crate) async fn connect_as(
     let stream = reach(&server.address, transport.dial_timeout.unwrap_or(usual)).await?;
     let stream = match &server.tls_name {
         None => Stream::Tcp(stream),
-        Some(name) => {
-            let begun = tokio::time::timeout(HANDSHAKE, tls::begin(transport, name, stream)).await;
-            Stream::Tls(Box::new(begun.unwrap_or(Err(ProxyError::ConnectTimeout))?))
-        }
+        Some(name) => shake_hands(tls::begin(transport, name, stream)).await?,
     };
     Ok(Link::new(stream, server.link, Rc::clone(scratch)))
+}
+
+async fn shake_hands(
+    begun: impl Future<Output = Result<TlsStream<TcpStream>, ProxyError>>,
+) -> Result<Stream, ProxyError> {
+    let begun = tokio::time::timeout(HANDSHAKE, begun).await;
+    Ok(Stream::Tls(Box::new(begun.unwrap_or(Err(ProxyError::ConnectTimeout))?)))
 }
 
 async fn reach(address: &Address, limit: Duration) -> Result<TcpStream, ProxyError> {

@@ -106,7 +106,16 @@ pub(crate) async fn begin(
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>, ProxyError> {
     // Tables have no servers with TLS whose transport has none.
-    let tls = transport.connector.get().and_then(|connector| connector.downcast_ref::<Tls>());
+    begin_with(transport.connector.get(), name, stream).await
+}
+
+/// The same with a connector that was made here.
+pub(crate) async fn begin_with(
+    connector: Option<&Connector>,
+    name: &str,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, ProxyError> {
+    let tls = connector.and_then(|connector| connector.downcast_ref::<Tls>());
     let Some(tls) = tls else { return Err(ProxyError::BadCertificate) };
     let name = match &tls.name {
         Some(name) => name.clone(),

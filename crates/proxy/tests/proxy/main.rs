@@ -27,6 +27,7 @@ mod readiness;
 mod responses;
 mod rest;
 mod retry;
+mod shared;
 mod spread;
 mod sticky;
 mod tls;

@@ -7,8 +7,9 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType}
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use seaway_config::model::{Address, ClientCertificate, Server, ServersTransport};
-use seaway_config::{Code, Declared, Origin};
+use seaway_config::files::FileText;
+use seaway_config::model::{Address, AuthTls, ClientCertificate, ForwardAuth, Middleware, Server, ServersTransport};
+use seaway_config::{Code, Declared, Origin, Secret};
 use seaway_testkit::upstream::{Behaviour, Step, Upstream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -208,4 +209,44 @@ async fn an_upgrade_goes_over_tls_as_well() {
     assert_eq!(client.bytes(5).await.unwrap(), b"hello");
     drop(client);
     world.finish(1).await;
+}
+
+#[tokio::test]
+async fn who_is_asked_over_tls_is_who_its_certificate_says() {
+    let yes = "HTTP/1.1 204 No Content\r\n\r\n";
+    let (auth, authority) = (Upstream::start("auth", Behaviour::writes(yes)).await, Authority::new());
+    let app = Upstream::start("app", Behaviour::echo()).await;
+    let local = in_front_of(&auth, &authority, "localhost", true).await;
+    let (certificate, key) = authority.issue("seaway.test");
+    let tls = AuthTls {
+        ca: "/ca.pem".to_owned(),
+        cert: certificate.pem(),
+        key: Secret::new(&key.serialize_pem()),
+        insecure_skip_verify: false,
+    };
+    let other = Authority::new().pem;
+    let nobody = AuthTls { cert: String::new(), key: Secret::default(), ..tls.clone() };
+    let any = AuthTls { ca: String::new(), insecure_skip_verify: true, ..tls.clone() };
+    for (host, tls, file, status) in [
+        ("localhost", Some(tls.clone()), &authority.pem, 200),
+        ("127.0.0.1", Some(tls.clone()), &authority.pem, 500),
+        ("127.0.0.1", Some(any), &other, 200),
+        ("localhost", Some(nobody), &authority.pem, 500),
+        ("localhost", Some(tls), &other, 500),
+        ("localhost", None, &other, 500),
+    ] {
+        let (asked, kept) = (auth.log().requests.len(), auth.log().connections.len());
+        let mut setup = Setup::web(&[&app]);
+        let address = format!("https://{host}:{}/verify", local.port());
+        setup.middleware("auth", Middleware::ForwardAuth(ForwardAuth { address, tls, ..ForwardAuth::default() }));
+        setup.config.files = [("/ca.pem".into(), FileText::new(file))].into_iter().collect();
+        let world = setup.start().await;
+        for _ in 0..2 {
+            assert_eq!(world.get("/").await.status, status, "{host}");
+        }
+        let log = auth.log();
+        let expected = if status == 200 { (2, 1) } else { (0, 0) };
+        assert_eq!((log.requests.len() - asked, log.connections.len() - kept), expected, "{host}: over one connection");
+        world.finish(2).await;
+    }
 }

@@ -10,6 +10,7 @@ use seaway_config::{Code, Diagnostic, Name};
 use seaway_middleware::Middleware;
 
 use crate::RoutingTable;
+use crate::state::StateRegistry;
 
 use super::report::{Fault, Report, option};
 
@@ -40,13 +41,14 @@ pub(super) struct Compiled {
 }
 
 /// Compiles all of them, also those that nobody uses: their faults are told as well.
-pub(super) fn compile(config: &Config, previous: &RoutingTable) -> Compiled {
+pub(super) fn compile(config: &Config, registry: &StateRegistry, previous: &RoutingTable) -> Compiled {
     let before = &previous.memo.middlewares;
     if config.middlewares.is_same(&previous.config.middlewares) && config.files == previous.config.files {
         return Compiled { all: Arc::clone(before), changed: HashSet::new() };
     }
     let mut compiler = Compiler {
         config,
+        registry,
         previous,
         report: Report::default(),
         all: Middlewares::default(),
@@ -177,6 +179,7 @@ impl Middlewares {
 
 struct Compiler<'c> {
     config: &'c Config,
+    registry: &'c StateRegistry,
     previous: &'c RoutingTable,
     report: Report,
     all: Middlewares,
@@ -248,10 +251,17 @@ impl<'c> Compiler<'c> {
         let known = self.previous.middlewares.get(name).filter(|_| is_same);
         let compiled = match known {
             Some(compiled) => Arc::clone(compiled),
-            None => Arc::new(
-                Middleware::compile(&qualified(name, &declared.value), &self.config.files)
-                    .map_err(|text| Fault::new(Code::BadMiddleware, text))?,
-            ),
+            None => {
+                let bad = |text| Fault::new(Code::BadMiddleware, text);
+                let compiled =
+                    Middleware::compile(&qualified(name, &declared.value), &self.config.files).map_err(bad)?;
+                if let Some(tls) = compiled.tls()
+                    && let Some(made) = self.registry.connector(tls.options())
+                {
+                    tls.connect_with(made).map_err(bad)?;
+                }
+                Arc::new(compiled)
+            }
         };
         if compiled.for_router("", None).is_some() {
             self.all.stateful.insert(address(&compiled), name.clone());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::AuthTls;
 use crate::decode::options;
 use crate::secret::Secret;
 
@@ -45,6 +46,22 @@ options! {
         period: Duration = Duration::from_secs(1), "period", "1s", "The time that average is meant for.";
         burst: i64 = 1, "burst", "1", "Most requests at once.";
         source_criterion: Option<SourceCriterion> = None, "sourceCriterion", "", "What a source is; the peer's address if not given.";
+        redis: Option<Redis> = None, "redis", "", "A Redis server that keeps the buckets, for several Seaways that share them.";
+    }
+
+    /// `rateLimit.redis`.
+    section struct Redis {
+        endpoints: Vec<String> = vec!["localhost:6379".to_owned()], "endpoints", "localhost:6379", "The server as host:port. There can be one.";
+        username: String = String::new(), "username", "", "The user's name.";
+        password: Secret = Secret::default(), "password", "", "The password.";
+        db: i64 = 0, "db", "0", "The number of the database.";
+        tls: Option<AuthTls> = None, "tls", "", "TLS to the server.";
+        pool_size: i64 = 0, "poolSize", "0", "Accepted for compatibility: each worker has one connection for everything.";
+        min_idle_conns: i64 = 0, "minIdleConns", "0", "Accepted for compatibility.";
+        max_active_conns: i64 = 0, "maxActiveConns", "0", "Accepted for compatibility.";
+        read_timeout: Duration = Duration::from_secs(3), "readTimeout", "3s", "Time for an answer.";
+        write_timeout: Duration = Duration::from_secs(3), "writeTimeout", "3s", "Accepted for compatibility: the time for an answer begins with the question.";
+        dial_timeout: Duration = Duration::from_secs(5), "dialTimeout", "5s", "Time to connect.";
     }
 
     /// `basicAuth`.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::decode::options;
+use crate::secret::Secret;
 
 options! {
     /// `forwardAuth`.
@@ -24,11 +25,11 @@ options! {
         auth_signin_url: String = String::new(), "authSigninURL", "", "Where clients are sent to that are refused with 401.";
     }
 
-    /// `forwardAuth.tls`.
+    /// `forwardAuth.tls`, and `rateLimit.redis.tls`.
     section struct AuthTls {
-        ca: String = String::new(), "ca", "", "File of the authorities that are believed.";
-        cert: String = String::new(), "cert", "", "File of the certificate that is shown.";
-        key: String = String::new(), "key", "", "File of its key.";
+        ca: String = String::new(), "ca", "", "Authorities that are believed: a file, or PEM text; those of the system if not given.";
+        cert: String = String::new(), "cert", "", "The certificate that is shown: a file, or PEM text.";
+        key: Secret = Secret::default(), "key", "", "Its key: a file, or PEM text.";
         insecure_skip_verify: bool = false, "insecureSkipVerify", "false", "Believe any certificate.";
     }
 

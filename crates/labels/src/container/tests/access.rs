@@ -18,7 +18,7 @@ fn secrets(list: &[&str]) -> Vec<Secret> {
 #[test]
 fn options_by_labels() {
     let strategy = || IpStrategy { depth: 2, excluded_ips: texts(&["10.0.0.1", "::1"]), ipv6_subnet: Some(64) };
-    let cases: [(&[&str], Middleware); 17] = [
+    let cases: [(&[&str], Middleware); 18] = [
         (
             &[
                 "ipallowlist.sourceRange=10.0.0.0/8, ::1",
@@ -69,6 +69,36 @@ fn options_by_labels() {
                 burst: 7,
                 period: Duration::from_secs(60),
                 source_criterion: Some(SourceCriterion { ip_strategy: Some(strategy()), ..Default::default() }),
+                redis: None,
+            }),
+        ),
+        (
+            &[
+                "ratelimit.average=1",
+                "ratelimit.redis.endpoints=redis:6380",
+                "ratelimit.redis.username=anna",
+                "ratelimit.redis.password=secret",
+                "ratelimit.redis.db=3",
+                "ratelimit.redis.tls.ca=/ca.pem",
+                "ratelimit.redis.tls.insecureskipverify=true",
+                "ratelimit.redis.poolsize=4",
+                "ratelimit.redis.readtimeout=2s",
+                "ratelimit.redis.dialtimeout=1",
+            ],
+            Middleware::RateLimit(RateLimit {
+                average: 1,
+                redis: Some(Redis {
+                    endpoints: vec!["redis:6380".to_owned()],
+                    username: "anna".to_owned(),
+                    password: Secret::new("secret"),
+                    db: 3,
+                    tls: Some(AuthTls { ca: "/ca.pem".to_owned(), insecure_skip_verify: true, ..AuthTls::default() }),
+                    pool_size: 4,
+                    read_timeout: Duration::from_secs(2),
+                    dial_timeout: Duration::from_secs(1),
+                    ..Redis::default()
+                }),
+                ..Default::default()
             }),
         ),
         (
@@ -264,7 +294,7 @@ fn what_is_no_option_of_theirs_breaks_them() {
         ("ratelimit.period=1 minute", Code::BadValue),
         ("ratelimit.period=-1s", Code::BadValue),
         ("ratelimit.rate=1", Code::UnknownOption),
-        ("ratelimit.redis.endpoints=a:1", Code::NotSupportedYet),
+        ("ratelimit.redis.endpoint=a:1", Code::UnknownOption),
         ("basicauth.user=a:b", Code::UnknownOption),
         ("basicauth.users.a=b", Code::UnknownOption),
         ("basicauth=true", Code::StandaloneSection),

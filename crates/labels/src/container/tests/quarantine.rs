@@ -111,7 +111,7 @@ fn middleware_faults_break_it() {
         (&["middlewares.m.headers.customrequestheaders.a=b\r\nc: d"], Code::BadText),
         (&["middlewares.m.plugin.name.option=x"], Code::NotSupportedYet),
         (&["middlewares.m.inflightreq.amount=abc"], Code::BadValue),
-        (&["middlewares.m.ratelimit.average=1", "middlewares.m.ratelimit.redis.db=1"], Code::NotSupportedYet),
+        (&["middlewares.m.ratelimit.average=1", "middlewares.m.ratelimit.redis.db=one"], Code::BadValue),
         (&["middlewares.m.headers.stsseconds=1d", "middlewares.m.headers.framedeny=true"], Code::BadValue),
         (&["middlewares.m.addprefix.prefix=/a", "middlewares.m.replacepath.path=/b"], Code::MiddlewareTypeCount),
         (&["middlewares.m.addprefix.prefix=/a", "middlewares.m.plugin.x.y=z"], Code::NotSupportedYet),
