@@ -13,8 +13,10 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
 
-use crate::survey::Survey;
+use memchr::memchr;
+
 use crate::names::Lower;
+use crate::survey::Survey;
 use crate::{Speaks, names};
 
 /// Lines that stay can be in so many places, between those that do not.
@@ -72,11 +74,14 @@ impl Runs {
 }
 
 /// Appends the lines of `run`, which is a part of `bytes`.
-fn add_lines(bytes: &Bytes, run: &[u8], map: &mut HeaderMap) {
+fn add_lines(bytes: &Bytes, mut run: &[u8], map: &mut HeaderMap) {
     names::with(|names| {
-        for line in run.split(|byte| *byte == b'\n') {
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-            let (Some(name), Some(value)) = (line.get(..colon), line.get(colon + 2..line.len() - 1)) else { continue };
+        while let Some((line, rest)) = memchr(b'\n', run).and_then(|end| run.split_at_checked(end + 1)) {
+            run = rest;
+            let Some((name, value)) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) else {
+                continue;
+            };
+            let Some(value) = value.get(2..value.len().saturating_sub(2)) else { continue };
             // Whoever parsed the head has let no other bytes pass than these take.
             if let (Ok(name), Ok(value)) = (names.parse(name), HeaderValue::from_maybe_shared(bytes.slice_ref(value))) {
                 map.append(name, value);
