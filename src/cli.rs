@@ -1,5 +1,6 @@
 //! The command line: which sub-command, and what it was given.
 
+mod check;
 mod demo;
 mod explain;
 mod healthcheck;
@@ -30,6 +31,7 @@ pub(crate) fn dispatch(arguments: &[String], environment: &[(String, String)]) -
     match word {
         "help" => help(),
         "version" => version(),
+        "check" if asks_help => check::help(),
         "explain" if asks_help => explain::help(),
         "" if asks_help => help(),
         "" if rest.first().is_some_and(|a| matches!(a.as_str(), "--version" | "-v")) => version(),
@@ -37,6 +39,7 @@ pub(crate) fn dispatch(arguments: &[String], environment: &[(String, String)]) -
             Ok(parsed) => run::run(parsed),
             Err(code) => code,
         },
+        "check" => check::run(rest, environment),
         "demo" => demo::run(rest),
         "explain" => explain::run(rest),
         "healthcheck" => match parse(rest, environment) {
@@ -44,7 +47,9 @@ pub(crate) fn dispatch(arguments: &[String], environment: &[(String, String)]) -
             Err(code) => code,
         },
         other => {
-            eprintln!("seaway: there is no sub-command {other:?}; there are: demo, explain, healthcheck, version, help");
+            eprintln!(
+                "seaway: there is no sub-command {other:?}; there are: check, demo, explain, healthcheck, version, help"
+            );
             ExitCode::from(USAGE)
         }
     }
@@ -91,6 +96,7 @@ fn help() -> ExitCode {
 
 usage:
   seaway [options]        run
+  seaway check [FILE …]   what is wrong with compose files (check --help)
   seaway demo [--script]  see scaling and sticky sessions without Docker
   seaway explain URL      where a request goes, and why (explain --help)
   seaway healthcheck      ask a running Seaway whether it is well (exit code 0 or 1)

@@ -183,6 +183,28 @@ pub enum Code {
     BadAddress = 703,
     /// A file with static options cannot be read.
     BadStaticFile = 704,
+
+    // 08xx: what `seaway check` finds beyond what the proxy says
+    /// A compose file cannot be read, or a part of it.
+    UnreadableCompose = 801,
+    /// A variable in a compose file is not set, so nothing stands in its place.
+    UnsetVariable = 802,
+    /// Labels below `deploy` that no container gets.
+    DeployLabels = 803,
+    /// Another router takes every request of this one.
+    ShadowedRouter = 804,
+    /// A rule for all hosts is longer than a rule for one host, so it is tried first.
+    CatchAllFirst = 805,
+    /// A cookie with `SameSite=None` that is not `Secure`: browsers refuse it.
+    SameSiteWithoutSecure = 806,
+    /// A scaled service has a fixed container name.
+    ScaledContainerName = 807,
+    /// A scaled service publishes a fixed port of the host.
+    ScaledHostPort = 808,
+    /// Stickiness of a service with one server does nothing.
+    StickyAlone = 809,
+    /// Something that the check cannot see from where it runs.
+    Unseen = 810,
 }
 
 impl fmt::Display for Code {

@@ -3,6 +3,7 @@
 //! Nothing here does I/O. Every fault is a coded diagnostic, and the smallest object that the fault can belong to fails,
 //! closed: [`container::decode_container`] never gives a router that lost a middleware through a mistyped label.
 
+pub mod compose;
 pub mod constraints;
 pub mod container;
 pub mod default_rule;

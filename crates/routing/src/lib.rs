@@ -7,6 +7,7 @@ pub mod balancer;
 pub mod check;
 pub mod compile;
 pub mod composite;
+pub mod cover;
 pub mod explain;
 pub mod index;
 pub mod matcher;

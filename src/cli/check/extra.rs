@@ -1,0 +1,76 @@
+//! What the proxy serves without a word, and what is likely not meant.
+
+use std::collections::BTreeSet;
+
+use seaway_config::{Code, Diagnostic, Name, Severity};
+use seaway_routing::{Route, RoutingTable, cover};
+
+/// Most routers of one entry point that are compared with one another.
+const MOST_COMPARED: usize = 3000;
+
+/// Shadowed routers, and cookies that do not do what they are for.
+pub(super) fn of_table(table: &RoutingTable) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut told = BTreeSet::new();
+    for (_, entry_point) in table.entry_points.iter() {
+        let mut routes: Vec<&Route> = entry_point.routes.iter().collect();
+        routes.retain(|route| !route.name.ends_with("@internal"));
+        routes.truncate(MOST_COMPARED);
+        for narrow in &routes {
+            let wide = routes
+                .iter()
+                .find(|wide| wide.priority > narrow.priority && cover::covers(&wide.matcher, &narrow.matcher));
+            if let Some(wide) = wide
+                && told.insert(narrow.name.clone())
+            {
+                found.extend(shadowed(table, narrow, wide));
+            }
+        }
+    }
+    found.extend(cookies(table));
+    found
+}
+
+fn shadowed(table: &RoutingTable, narrow: &Route, wide: &Route) -> Option<Diagnostic> {
+    let config = &table.config;
+    let declared = |route: &Route| config.routers.get(&Name::resolve(&route.name, ""));
+    let (first, last) = (declared(wide)?, declared(narrow)?);
+    let by_length = first.value.priority == 0 && last.value.priority == 0;
+    let catches_all = wide.matcher.hosts().is_none() && narrow.matcher.hosts().is_some();
+    let key = format!("{}.rule", last.origin.key);
+    let code = if by_length && catches_all { Code::CatchAllFirst } else { Code::ShadowedRouter };
+    let what = match code {
+        Code::CatchAllFirst => format!(
+            "router {} takes every host, and its rule is the longer one: it comes before router {}",
+            wide.name, narrow.name
+        ),
+        _ => format!("router {} takes every request that router {} is for", wide.name, narrow.name),
+    };
+    let consequence = format!("router {} never gets a request", narrow.name);
+    let fix = format!("{}.priority={}", last.origin.key, wide.priority.saturating_add(1));
+    Some(Diagnostic::warning(code, last.origin.at(&key), what, consequence).fix(fix))
+}
+
+fn cookies(table: &RoutingTable) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (name, declared) in table.config.services.iter() {
+        let Some(balancer) = &declared.value.options.load_balancer else { continue };
+        let Some(cookie) = balancer.sticky.as_ref().and_then(|sticky| sticky.cookie.as_ref()) else { continue };
+        let key = |option: &str| format!("{}.loadbalancer.sticky.cookie{option}", declared.origin.key);
+        if cookie.same_site.eq_ignore_ascii_case("none") && !cookie.secure {
+            let what = format!("the cookie of service {name} has SameSite=None and is not Secure");
+            let origin = declared.origin.at(&key(".samesite"));
+            let consequence = "browsers refuse the cookie, so nobody stays with a server";
+            let note = Diagnostic::warning(Code::SameSiteWithoutSecure, origin, what, consequence);
+            found.push(note.fix(format!("{}=true", key(".secure"))));
+        }
+        if declared.value.servers.len() == 1 && declared.quarantine.is_none() {
+            let what = format!("service {name} is sticky and has one server");
+            let consequence = "the cookie is set and decides nothing until there are more";
+            let mut note = Diagnostic::warning(Code::StickyAlone, declared.origin.at(&key("")), what, consequence);
+            note.severity = Severity::Info;
+            found.push(note);
+        }
+    }
+    found
+}
