@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderValue, SET_COOKIE};
 use seaway_config::Name;
-use seaway_head::RequestHead;
+use seaway_head::{Forwarding, RequestHead};
 use seaway_routing::balancer::{Asked, Pick, Tried, Want};
 use seaway_routing::composite::{ErrorAnswers, Way};
 use seaway_routing::{RoutingTable, Service};
@@ -22,7 +22,7 @@ use crate::connection::Connection;
 use crate::error::ProxyError;
 use crate::forward::{self, Failed, Forwarded, Outgoing, fresh_lease};
 use crate::response::Flight;
-use crate::worker::Snapshot;
+use crate::worker::{Snapshot, Worker};
 
 /// Other ways that are looked for when there was nobody at the end of one.
 const OTHER_WAYS: u32 = 4;
@@ -204,18 +204,22 @@ fn copy(connection: &Rc<Connection>, snapshot: &Rc<Snapshot>, names: Vec<Name>, 
     head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     head.headers.remove(EXPECT);
     let outgoing = Outgoing { head, source: None, upgrade: None, idempotent: false, patient: false };
-    let (connection, snapshot) = (Rc::clone(connection), Rc::clone(snapshot));
+    // Nothing of the client's connection is held: it may end long before the copies do.
+    let (worker, forwarding, snapshot) =
+        (Rc::clone(&connection.worker), connection.forwarding.clone(), Rc::clone(snapshot));
     tokio::task::spawn_local(async move {
         for name in names {
+            let sending = send(&worker, &forwarding, &snapshot, &name, &outgoing, &body);
             // What went wrong is nobody's concern, as Traefik has it.
-            let _sent = tokio::time::timeout(COPY_TIME, send(&connection, &snapshot, &name, &outgoing, &body)).await;
+            let _sent = tokio::time::timeout(COPY_TIME, sending).await;
         }
         drop(running);
     });
 }
 
 async fn send(
-    connection: &Rc<Connection>,
+    worker: &Rc<Worker>,
+    forwarding: &Forwarding,
     snapshot: &Snapshot,
     name: &Name,
     outgoing: &Outgoing,
@@ -228,15 +232,14 @@ async fn send(
     if !forward::is_sendable(&server.base_path) {
         return None;
     }
-    let worker = &connection.worker;
     let _entered = Entered::new(&server.state, worker.id);
     let pooled = worker.pool.borrow_mut().take(server.link, true);
     let mut lease = match pooled {
         Some(lease) => lease,
-        None => fresh_lease(connection, &service.transport, server, true, true).await.ok()?,
+        None => fresh_lease(worker, &service.transport, server, true, true).await.ok()?,
     };
     let write = |out: &mut Vec<u8>| {
-        outgoing.encode(&connection.forwarding, service, server, out);
+        outgoing.encode(forwarding, service, server, out);
         out.extend_from_slice(body);
     };
     lease.begin(write, RequestBody::Empty, false);

@@ -22,7 +22,7 @@ use crate::response::Flight;
 use crate::retry::Broke;
 use crate::upstream::connect::connect_as;
 use crate::upstream::link::{Lease, NoHead};
-use crate::worker::Snapshot;
+use crate::worker::{Snapshot, Worker};
 
 /// How long a service is remembered to have had a ready server: requests wait for it to come back.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -249,7 +249,7 @@ async fn send(
     let pooled = if fresh { None } else { worker.pool.borrow_mut().take(server.link, proven) };
     let mut lease = match pooled {
         Some(lease) => lease,
-        None => match fresh_lease(connection, &service.transport, server, fresh, proven).await {
+        None => match fresh_lease(worker, &service.transport, server, fresh, proven).await {
             Ok(lease) => lease,
             Err(error) => return Attempt::NotConnected(error),
         },
@@ -288,13 +288,12 @@ async fn send(
 /// A new connection. Only so many are made to one server at one time: when a service comes back, everybody who waited
 /// goes to its first server, and more than its backlog holds would be dropped without a word.
 pub(crate) async fn fresh_lease(
-    connection: &Rc<Connection>,
+    worker: &Rc<Worker>,
     transport: &Transport,
     server: &Server,
     fresh: bool,
     proven: bool,
 ) -> Result<Lease, ProxyError> {
-    let worker = &connection.worker;
     let id = server.link;
     let turns = worker.pool.borrow_mut().turns(id);
     let waits = turns.available_permits() == 0;

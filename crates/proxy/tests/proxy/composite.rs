@@ -130,6 +130,22 @@ async fn copies_are_sent_and_nobody_waits_for_them() {
 }
 
 #[tokio::test]
+async fn a_client_s_connection_ends_before_its_copies_do() {
+    let (a, b) = two().await;
+    b.set(Behaviour::held());
+    let world = setup(&a, &b, mirroring(100, |_| {})).start().await;
+    let mut client = world.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await.unwrap();
+    let all = client.to_close().await.unwrap();
+    assert!(all.starts_with(b"HTTP/1.1 200 "), "{:?}", String::from_utf8_lossy(&all));
+    b.wait_for("a copy", |log| log.requests.len() == 1).await;
+    b.set(Behaviour::echo());
+    b.release();
+    crate::harness::until("copies are over", || world.in_flight() == 0).await;
+    world.finish(1).await;
+}
+
+#[tokio::test]
 async fn copies_may_be_without_a_body_and_are_not_made_of_long_ones() {
     let (a, b) = two().await;
     let world = setup(&a, &b, mirroring(100, |it| it.mirror_body = false)).start().await;
