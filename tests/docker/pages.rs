@@ -54,15 +54,17 @@ pages! {
     mirror: "26-mirror",
 }
 
+/// Folders that have a test of their own in `examples`.
+const OTHERS: &[&str] =
+    &["1-sticky-site", "2-sticky-api", "3-routeid-site", "4-sticky-prefix", "5-application-cookie", "6-docker-run"];
+
 #[test]
 fn every_example_is_tested_and_every_row_is_understood() {
-    let others =
-        ["1-sticky-site", "2-sticky-api", "3-routeid-site", "4-sticky-prefix", "5-application-cookie", "6-docker-run"];
     let here = std::fs::read_dir(cli::root().join("deploy/examples")).expect("the examples");
     let here =
         here.flatten().filter(|entry| entry.path().is_dir()).filter_map(|entry| entry.file_name().into_string().ok());
     let here: BTreeSet<String> = here.collect();
-    assert_eq!(here, FOLDERS.iter().chain(&others).map(|name| (*name).to_owned()).collect());
+    assert_eq!(here, FOLDERS.iter().chain(OTHERS).map(|name| (*name).to_owned()).collect());
     for folder in FOLDERS {
         let path = cli::root().join("deploy/examples").join(folder);
         assert!(rows(&path).len() >= 2, "{folder} has a table");
@@ -73,10 +75,30 @@ fn every_example_is_tested_and_every_row_is_understood() {
     }
 }
 
+#[test]
+fn the_check_says_of_each_example_what_its_page_says() {
+    for folder in OTHERS.iter().filter(|folder| **folder != "6-docker-run").chain(FOLDERS) {
+        let path = cli::root().join("deploy/examples").join(folder);
+        let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_seaway"));
+        let said = check.args(["check", "docker-compose.yml"]).current_dir(&path).output().expect("the program runs");
+        let text = String::from_utf8_lossy(&said.stdout);
+        let faults = text.lines().filter(|line| line.contains(": error SW") || line.contains(": warning SW"));
+        let faults: BTreeSet<String> = faults.flat_map(codes).collect();
+        let page = std::fs::read_to_string(path.join("README.md")).expect("a page");
+        assert_eq!(faults, codes(&page), "{folder}: {text}{}", String::from_utf8_lossy(&said.stderr));
+        assert_eq!(said.status.success(), !text.contains(": error SW"), "{folder}: {text}");
+    }
+}
+
+/// Codes of diagnostics in a text.
+fn codes(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter(|word| word.len() == 6 && word.starts_with("SW")).map(ToOwned::to_owned).collect()
+}
+
 /// Starts the example with stand-ins, does what its page says, and takes it down again.
 fn follow(folder: &str) {
     let path = cli::root().join("deploy/examples").join(folder);
-    checked(&path);
     let example = Example { project: Project::new(folder), path };
     example.compose(&["up", "-d", "--no-build"]);
     let site = Site::of(&example);
@@ -88,17 +110,6 @@ fn follow(folder: &str) {
     for list in [&["ps", "-aq"][..], &["network", "ls", "-q"], &["volume", "ls", "-q"]] {
         assert_eq!(docker(&[list, &["--filter", &filter]].concat()).trim(), "", "{list:?}");
     }
-}
-
-/// `seaway check` finds nothing to say against the file.
-fn checked(path: &Path) {
-    let program = env!("CARGO_BIN_EXE_seaway");
-    let knows = std::process::Command::new(program).args(["check", "--help"]).output().expect("the program runs");
-    if !knows.status.success() {
-        eprintln!("seaway check is skipped: this program has no such command");
-        return;
-    }
-    cli::command(program, &["check", "docker-compose.yml"], path, &[]);
 }
 
 struct Example {
