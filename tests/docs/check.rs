@@ -23,6 +23,7 @@ const NO_STATIC_OPTIONS: &[&str] = &[
     "help",
     "json",
     "method",
+    "profile",
     "scale",
     "script",
     "strict",
@@ -134,7 +135,7 @@ pub(super) fn flags(pages: &[(String, String)]) {
             }
             seen.insert(option.to_owned());
             let flag = flag.replace("<name>", "web").replace("<key>", "web");
-            let mistakes = statics::parse(&[flag.clone()], &[]).err().unwrap_or_default();
+            let mistakes = statics::parse(std::slice::from_ref(&flag), &[]).err().unwrap_or_default();
             if mistakes.iter().any(|found| found.code == Code::UnknownStaticOption) {
                 wrong.push(format!("{name}: {flag}"));
             }

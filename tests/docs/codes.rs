@@ -181,6 +181,36 @@ const CURES: &[(u16, &str, &str)] = &[
     (702, "Seaway does not start.", "Give a value of the form that the message names."),
     (703, "Seaway does not start.", "`:80`, `127.0.0.1:8080` or `[::1]:80`, each taken once."),
     (704, "Seaway does not start.", "Mend the line that is named; the file's name ends in `.yml`, `.yaml` or `.toml`."),
+    (801, "What can be read of it is checked; the rest is not.", "Mend the line that is named."),
+    (802, "Nothing stands in its place, as in Compose.", "Set it, put it into `.env`, or write `${NAME:-value}`."),
+    (
+        803,
+        "No container has these labels: the engine keeps them with the Swarm service.",
+        "Write them below `labels` of the service.",
+    ),
+    (804, "The router never gets a request.", "Make its rule narrower, or give it a higher `priority`."),
+    (
+        805,
+        "Requests for that host go to the router for all hosts.",
+        "Give the router for the host a `priority`, or the other one a low one.",
+    ),
+    (
+        806,
+        "Browsers refuse the cookie, so that clients are not sticky.",
+        "`…sticky.cookie.secure=true`, or another `samesite`.",
+    ),
+    (807, "Compose cannot start more than one.", "Remove `container_name`."),
+    (
+        808,
+        "Compose cannot start more than one on one machine.",
+        "Remove `ports`: Seaway reaches containers by their network.",
+    ),
+    (809, "Nothing; it begins to matter with a second server.", "Nothing, or leave it out."),
+    (
+        810,
+        "What it concerns is not checked.",
+        "Check where it can be seen: `--docker`, or on the machine that runs it.",
+    ),
 ];
 
 pub(super) fn page() -> String {
@@ -203,6 +233,7 @@ pub(super) fn page() -> String {
             5 => "Conflicts",
             6 => "Providers",
             7 => "Static options",
+            8 => "What only `seaway check` finds",
             _ => "Others",
         };
         if group != here {
@@ -221,7 +252,7 @@ pub(super) fn page() -> String {
 pub(super) fn every_code_is_explained() {
     let codes: Vec<u16> = codes().into_iter().map(|(code, _)| code).collect();
     let cures: Vec<u16> = CURES.iter().map(|(code, ..)| *code).collect();
-    assert_eq!(cures, codes, "the table of cures has every code once, in order");
+    assert_eq!(cures, codes, "tests/docs/codes.rs says of every code, once and in order, what happens and what helps");
     assert!(codes.len() > 50, "{} codes", codes.len());
 }
 
