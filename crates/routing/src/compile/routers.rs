@@ -355,13 +355,17 @@ impl Compiler<'_> {
 
     /// The service that a middleware of the router shows pages of.
     fn pages(&self, service: &Name) -> Result<(), Fault> {
-        let what = match self.services.get(service) {
-            Some(Ok(_)) => return Ok(()),
-            Some(Err(_)) => "cannot be used",
-            None => "does not exist",
+        let (code, what) = match self.services.get(service) {
+            Some(Ok(usable)) if usable.chain.is_empty() => return Ok(()),
+            // Pages are asked for past them, so that one which lets nobody in would let everybody in.
+            Some(Ok(_)) => {
+                (Code::NotSupportedYet, "has middlewares of its own, which do not work for a service of pages yet")
+            }
+            Some(Err(_)) => (Code::BrokenMiddleware, "cannot be used"),
+            None => (Code::BrokenMiddleware, "does not exist"),
         };
         let text = format!("the service \"{service}\", which a middleware shows pages of, {what}");
-        Err(Fault::new(Code::BrokenMiddleware, text))
+        Err(Fault::new(code, text))
     }
 
     fn target(&self, name: &Name, declared: &Declared<Router>) -> Result<(Target, &[Arc<Middleware>]), Fault> {

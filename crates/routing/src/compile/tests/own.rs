@@ -99,3 +99,26 @@ fn a_service_of_pages_has_to_be_there() {
     }
     assert_quarantined(&World::new(with("pages@file", false)), Code::BrokenMiddleware);
 }
+
+#[test]
+fn a_service_of_pages_has_no_middlewares_that_would_be_passed_over() {
+    let with = |chain: &[&str]| {
+        let errors = Errors { status: vec!["404".into()], service: "pages".into(), ..Errors::default() };
+        let chain: Vec<String> = chain.iter().map(|name| (*name).to_owned()).collect();
+        config(move |c| {
+            let errors = Middleware::Errors(errors);
+            c.middlewares.extend([middleware("errors", errors), middleware("limit", one_at_a_time(1))]);
+            front(c).value.middlewares = vec!["errors".to_owned()];
+            let mut pages = service(vec![server(2, 1)]);
+            pages.value.options.middlewares = chain;
+            c.services.insert(docker("pages"), pages);
+        })
+    };
+    let mut world = World::new(with(&[]));
+    assert_eq!(world.codes(), []);
+    world.apply(with(&["limit"]));
+    assert_eq!(outcome(&world).1, RouteTarget::Quarantined(Code::NotSupportedYet));
+    assert_eq!(world.codes(), [Code::NotSupportedYet]);
+    world.apply(with(&[]));
+    assert_eq!(outcome(&world).0, "front@docker");
+}
