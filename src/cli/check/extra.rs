@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use seaway_config::{Code, Diagnostic, Name, Severity};
+use seaway_config::{Code, Diagnostic, Name, Origin, Severity};
 use seaway_routing::{Route, RoutingTable, cover};
 
 /// Most routers of one entry point that are compared with one another.
@@ -37,7 +37,8 @@ fn shadowed(table: &RoutingTable, narrow: &Route, wide: &Route) -> Option<Diagno
     let (first, last) = (declared(wide)?, declared(narrow)?);
     let by_length = first.value.priority == 0 && last.value.priority == 0;
     let catches_all = wide.matcher.hosts().is_none() && narrow.matcher.hosts().is_some();
-    let key = format!("{}.rule", last.origin.key);
+    let object = object(&last.origin);
+    let key = format!("{object}.rule");
     let code = if by_length && catches_all { Code::CatchAllFirst } else { Code::ShadowedRouter };
     let what = match code {
         Code::CatchAllFirst => format!(
@@ -47,8 +48,17 @@ fn shadowed(table: &RoutingTable, narrow: &Route, wide: &Route) -> Option<Diagno
         _ => format!("router {} takes every request that router {} is for", wide.name, narrow.name),
     };
     let consequence = format!("router {} never gets a request", narrow.name);
-    let fix = format!("{}.priority={}", last.origin.key, wide.priority.saturating_add(1));
+    let fix = format!("{object}.priority={}", wide.priority.saturating_add(1));
     Some(Diagnostic::warning(code, last.origin.at(&key), what, consequence).fix(fix))
+}
+
+/// What the labels of an object have in common: its origin is the first of them. In a file it is the object itself.
+fn object(origin: &Origin) -> &str {
+    let key = &*origin.key;
+    if key.starts_with("http.") {
+        return key;
+    }
+    key.match_indices('.').nth(3).map_or(key, |(end, _)| key.get(..end).unwrap_or(key))
 }
 
 fn cookies(table: &RoutingTable) -> Vec<Diagnostic> {
@@ -56,7 +66,7 @@ fn cookies(table: &RoutingTable) -> Vec<Diagnostic> {
     for (name, declared) in table.config.services.iter() {
         let Some(balancer) = &declared.value.options.load_balancer else { continue };
         let Some(cookie) = balancer.sticky.as_ref().and_then(|sticky| sticky.cookie.as_ref()) else { continue };
-        let key = |option: &str| format!("{}.loadbalancer.sticky.cookie{option}", declared.origin.key);
+        let key = |option: &str| format!("{}.loadbalancer.sticky.cookie{option}", object(&declared.origin));
         if cookie.same_site.eq_ignore_ascii_case("none") && !cookie.secure {
             let what = format!("the cookie of service {name} has SameSite=None and is not Secure");
             let origin = declared.origin.at(&key(".samesite"));
@@ -73,4 +83,22 @@ fn cookies(table: &RoutingTable) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_what_its_labels_have_in_common() {
+        for (key, want) in [
+            ("traefik.http.routers.web.entrypoints", "traefik.http.routers.web"),
+            ("seaway.http.services.web.loadbalancer.server.port", "seaway.http.services.web"),
+            ("traefik.http.routers.web", "traefik.http.routers.web"),
+            ("http.routers.we.b", "http.routers.we.b"),
+            ("", ""),
+        ] {
+            assert_eq!(object(&Origin::default().at(key)), want);
+        }
+    }
 }
