@@ -1,7 +1,7 @@
 //! TLS towards servers: made of what transports are configured with, once for each, and used for each connection.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
@@ -20,6 +20,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::error::ProxyError;
+
+/// Largest file that is read: all authorities that there are take a fraction of it.
+const MOST: u64 = 8 << 20;
 
 /// Makes connectors; reads files.
 #[derive(Debug)]
@@ -194,7 +197,17 @@ fn text(option: &str, value: &str) -> Result<Vec<u8>, String> {
     if is_pem(value) {
         return Ok(value.as_bytes().to_vec());
     }
-    std::fs::read(value).map_err(|e| format!("{option} {value}: {e}"))
+    let failed = |e: io::Error| format!("{option} {value}: {e}");
+    // A pipe or a device would keep everything waiting, or give without end.
+    if !std::fs::metadata(value).map_err(failed)?.is_file() {
+        return Err(format!("{option} {value}: it is no file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(value).map_err(failed)?.take(MOST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MOST {
+        return Err(format!("{option} {value}: it has more than {} MiB", MOST >> 20));
+    }
+    Ok(bytes)
 }
 
 /// A file's name can be shown, a key's text must not.
@@ -316,7 +329,7 @@ mod tests {
         assert_eq!(fault(|o| o.min_version = "VersionTLS13".to_owned()), None);
         assert_eq!(fault(|o| o.cipher_suites = vec!["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".to_owned()]), None);
         type Change = fn(&mut ServersTransport);
-        let cases: [(&str, Change); 9] = [
+        let cases: [(&str, Change); 10] = [
             ("minVersion: \"TLS12\"", |o| o.min_version = "TLS12".to_owned()),
             ("maxVersion: nothing older", |o| {
                 (o.min_version, o.max_version) = ("VersionTLS10".into(), "VersionTLS11".into())
@@ -327,6 +340,7 @@ mod tests {
             ("cipherSuites: there is no \"RC4\"", |o| o.cipher_suites = vec!["RC4".to_owned()]),
             ("serverName", |o| o.server_name = "a b".to_owned()),
             ("rootCAs /nowhere/ca.pem", |o| o.root_cas = vec!["/nowhere/ca.pem".to_owned()]),
+            ("rootCAs /dev/zero: it is no file", |o| o.root_cas = vec!["/dev/zero".to_owned()]),
             ("rootCAs (PEM text)", |o| o.root_cas = vec!["-----BEGIN NOTHING-----".to_owned()]),
             ("keyFile /nowhere/key.pem", |o| {
                 let (cert_file, key_file) = ("/nowhere/cert.pem".to_owned(), "/nowhere/key.pem".to_owned());
