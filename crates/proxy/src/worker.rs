@@ -1,7 +1,7 @@
 //! Workers: one thread for each core, and the handle that starts and stops them all.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -28,7 +28,7 @@ use crate::metrics::Subjects;
 use crate::retry::Budget;
 use crate::spread::{Open, Seat, Spread};
 use crate::upstream::link::Scratch;
-use crate::upstream::pool::Pool;
+use crate::upstream::pool::{Keep, Pool};
 
 /// How often limits are checked.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -137,6 +137,8 @@ impl Snapshot {
 /// What all exchanges of one worker share.
 pub(crate) struct Worker {
     pub(crate) id: usize,
+    /// How many workers there are.
+    workers: usize,
     pub(crate) options: Arc<ProxyOptions>,
     pub(crate) clock: Clock,
     pub(crate) pool: RefCell<Pool>,
@@ -171,14 +173,20 @@ pub(crate) struct Worker {
     requests: Cell<u64>,
 }
 
+/// One worker's part of the unused connections to one server.
+fn most_idle(all: usize, workers: usize) -> usize {
+    (all / workers.max(1)).max(2)
+}
+
 impl Worker {
     fn new(seat: &Seat, workers: usize, options: Arc<ProxyOptions>, lane: Option<Lane>) -> Rc<Self> {
         let mut table = Cache::new(options.published.cell());
         let metrics = options.metrics.as_ref().map(|metrics| metrics.worker(seat.worker));
         let snapshot = Snapshot::new(table.load(), metrics.as_ref());
-        let most = (options.max_idle_per_server / workers.max(1)).max(2);
+        let most = most_idle(options.max_idle_per_server, workers);
         Rc::new(Self {
             id: seat.worker,
+            workers,
             spread: Arc::clone(&seat.spread),
             clock: options.clock,
             pool: RefCell::new(Pool::new(options.idle_upstream, most)),
@@ -300,6 +308,19 @@ impl Worker {
         self.room_found.set(None);
     }
 
+    /// What is kept for servers whose services name a transport.
+    fn own_keeps(&self, table: &RoutingTable) -> BTreeMap<u64, Keep> {
+        let own = table.services.iter().filter(|service| service.transport.number != 0);
+        let usual = self.options.idle_upstream;
+        let keeps = own.flat_map(|service| {
+            let transport = &service.transport;
+            let time = if transport.idle_timeout.is_zero() { usual } else { transport.idle_timeout.min(usual) };
+            let keep = Keep { time, most: most_idle(transport.max_idle, self.workers) };
+            service.servers.iter().map(move |server| (server.link, keep))
+        });
+        keeps.collect()
+    }
+
     fn sweep_pool(&self) {
         let now = self.clock.now();
         let snapshot = self.snapshot();
@@ -307,6 +328,7 @@ impl Worker {
         if wanted.0 != Some(snapshot.table.generation) {
             let servers = snapshot.table.services.iter().flat_map(|service| service.servers.iter());
             *wanted = (Some(snapshot.table.generation), servers.map(|server| server.link).collect());
+            self.pool.borrow_mut().set_own(self.own_keeps(&snapshot.table));
         }
         self.pool.borrow_mut().sweep(now, |id| wanted.1.contains(&id));
         self.asks.sweep(now);

@@ -27,15 +27,33 @@ pub(crate) struct Pool {
     idle: BTreeMap<u64, Vec<Idle>>,
     /// Turns to connect, by server.
     turns: BTreeMap<u64, Rc<Semaphore>>,
+    usual: Keep,
+    /// For servers whose transport says something else.
+    own: BTreeMap<u64, Keep>,
+}
+
+/// What is kept of the unused connections to one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keep {
     /// How long one may stay unused.
-    keep: Duration,
-    /// How many are kept for one server.
-    most: usize,
+    pub(crate) time: Duration,
+    /// How many.
+    pub(crate) most: usize,
 }
 
 impl Pool {
     pub(crate) fn new(keep: Duration, most: usize) -> Self {
-        Self { idle: BTreeMap::new(), turns: BTreeMap::new(), keep, most: most.max(1) }
+        let usual = Keep { time: keep, most: most.max(1) };
+        Self { idle: BTreeMap::new(), turns: BTreeMap::new(), usual, own: BTreeMap::new() }
+    }
+
+    /// Says for which servers something else counts than what is usual.
+    pub(crate) fn set_own(&mut self, own: BTreeMap<u64, Keep>) {
+        self.own = own;
+    }
+
+    fn keep(&self, server: u64) -> Keep {
+        self.own.get(&server).copied().unwrap_or(self.usual)
     }
 
     /// Takes a connection to that server that can send at once. With `proven`, the kernel is asked as well whether the
@@ -61,17 +79,19 @@ impl Pool {
             return;
         }
         lease.rest();
+        let most = self.keep(lease.server).most;
         let idle = self.idle.entry(lease.server).or_default();
-        if idle.len() < self.most {
+        if idle.len() < most {
             idle.push(Idle { lease, since: None });
         }
     }
 
     /// Closes what is too old, closed by the server, or leads to a server that `wanted` does not name any more.
     pub(crate) fn sweep(&mut self, now: Millis, wanted: impl Fn(u64) -> bool) {
-        let keep = self.keep;
+        let (own, usual) = (&self.own, self.usual);
         self.turns.retain(|server, turns| wanted(*server) || Rc::strong_count(turns) > 1);
         self.idle.retain(|server, idle| {
+            let keep = own.get(server).unwrap_or(&usual).time;
             idle.retain_mut(|i| now.since(*i.since.get_or_insert(now)) < keep && i.lease.is_alive());
             !idle.is_empty() && wanted(*server)
         });

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use rustls::pki_types::PrivateKeyDer;
@@ -249,4 +250,20 @@ async fn who_is_asked_over_tls_is_who_its_certificate_says() {
         assert_eq!((log.requests.len() - asked, log.connections.len() - kept), expected, "{host}: over one connection");
         world.finish(2).await;
     }
+}
+
+#[tokio::test]
+async fn unused_connections_are_kept_as_the_transport_says() {
+    let (kept, closed) =
+        (Upstream::start("kept", Behaviour::echo()).await, Upstream::start("closed", Behaviour::echo()).await);
+    let mut setup = Setup::new(web(vec![server(1, &closed)]));
+    add_service(&mut setup.config, "usual", vec![server(2, &kept)]);
+    add_router(&mut setup.config, "usual", "PathPrefix(`/usual`)", "usual");
+    let mut transport = ServersTransport::default();
+    transport.forwarding_timeouts.idle_conn_timeout = Duration::from_millis(1);
+    let world = with(setup, transport).start().await;
+    assert_eq!((world.get("/usual").await.status, world.get("/").await.status), (200, 200));
+    closed.wait_for("the end of its connection", |log| log.connections.iter().all(|it| it.closed)).await;
+    assert!(!kept.log().connections.iter().any(|it| it.closed));
+    world.finish(2).await;
 }
