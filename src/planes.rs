@@ -21,8 +21,9 @@ use crate::metrics;
 /// How long an unused connection to a server is kept. Below the five seconds after which common application servers close
 /// theirs.
 const IDLE_UPSTREAM: Duration = Duration::from_secs(4);
-/// An address on a bridge answers within a millisecond or not at all.
-const DIAL: Duration = Duration::from_secs(1);
+/// An address on a bridge answers within a millisecond or not at all. Where a server's backlog is full, the kernel asks a
+/// second time after a second: that answer is still waited for.
+const DIAL: Duration = Duration::from_millis(1250);
 
 /// Why the planes did not start.
 #[derive(Debug)]

@@ -165,7 +165,7 @@ options! {
 
     /// `serversTransport.forwardingTimeouts`.
     section struct ForwardingTimeouts {
-        dial_timeout: Option<Duration> = None, "dialTimeout", "1s", "Time to connect to a server.";
+        dial_timeout: Option<Duration> = None, "dialTimeout", "1.25s", "Time to connect to a server.";
         response_header_timeout: Duration = Duration::from_secs(0), "responseHeaderTimeout", "0s", "Time until the response head; 0 for none.";
         idle_conn_timeout: Duration = Duration::from_secs(90), "idleConnTimeout", "90s", "How long an unused connection to a server is kept.";
     }
