@@ -65,6 +65,8 @@ pub(crate) struct Passage<'a> {
     pub(crate) body: Option<ClientBody>,
     source: Option<Rc<Source>>,
     length: Length,
+    /// Who answers goes on to take the body: the rest of it is not in the way of the next request.
+    takes_rest: bool,
     /// So much of the body is remembered.
     remember: u64,
     /// The clock as hooks read it.
@@ -86,7 +88,8 @@ impl<'a> Passage<'a> {
             Some(body) => body.left().map_or(Length::Unknown, Length::Known),
         };
         let remember = REPLAY_LIMIT;
-        Self { connection, flight, snapshot, route, upgrade, body, source: None, length, remember, now }
+        let (source, takes_rest) = (None, false);
+        Self { connection, flight, snapshot, route, upgrade, body, source, length, takes_rest, remember, now }
     }
 
     /// The answer, and whether the connection has to end with it.
@@ -99,7 +102,7 @@ impl<'a> Passage<'a> {
                 Some(again) => head = again,
                 None => {
                     // What of a body nobody read would be taken for the next request.
-                    let takes_rest = matches!(answer.content, Content::Upstream | Content::Tunnel(_));
+                    let takes_rest = self.takes_rest && matches!(answer.content, Content::Upstream | Content::Tunnel(_));
                     let close = !takes_rest && (self.body.is_some() || self.flight.has_unread_body());
                     return Ok((answer, close));
                 }
@@ -201,7 +204,10 @@ impl<'a> Passage<'a> {
                 let idempotent = is_idempotent(&head.method);
                 let outgoing = Outgoing { head, source, upgrade: self.upgrade.clone(), idempotent, patient: true };
                 match composite::forward(self.connection, self.flight, self.snapshot, *service, outgoing).await {
-                    Ok(forwarded) => Ok(Answer::upstream(self.flight, forwarded)),
+                    Ok(forwarded) => {
+                        self.takes_rest = true;
+                        Ok(Answer::upstream(self.flight, forwarded))
+                    }
                     Err(failed) => {
                         self.flight.trail.lost = failed.lost;
                         let mut answer = self.failure(failed.error)?;
@@ -363,6 +369,7 @@ impl<'a> Passage<'a> {
     /// Lets go of a response that is not sent.
     fn discard(&mut self, answer: &mut Answer) {
         answer.content = Content::Local(Bytes::new());
+        self.takes_rest = false;
         self.flight.discard();
     }
 

@@ -189,6 +189,22 @@ async fn a_page_takes_the_place_of_an_error() {
 }
 
 #[tokio::test]
+async fn a_page_ends_the_connection_of_a_body_that_nobody_reads() {
+    let web = Upstream::start("web", Behaviour::early_response_then_reads()).await;
+    let pages = Upstream::start("pages", Behaviour::answer(200, "a page")).await;
+    let mut setup = Setup::web(&[&web]);
+    add_service(&mut setup.config, "pages", vec![server(9, &pages)]);
+    let errors = Errors { status: vec!["200".into()], service: "pages".into(), ..Errors::default() };
+    setup.middleware("errors", Middleware::Errors(errors));
+    let world = setup.start().await;
+    let mut client = world.client().await;
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 500000\r\n\r\nthe beginning").await.unwrap();
+    let response = client.response().await.unwrap();
+    assert_eq!((response.text().as_str(), response.field("connection")), ("a page", Some("close")));
+    world.finish(1).await;
+}
+
+#[tokio::test]
 async fn a_circuit_that_is_open_spares_its_servers() {
     let web = Upstream::start("web-1", Behaviour::answer(500, "")).await;
     let mut setup = Setup::web(&[&web]);
