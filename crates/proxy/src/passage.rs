@@ -102,7 +102,8 @@ impl<'a> Passage<'a> {
                 Some(again) => head = again,
                 None => {
                     // What of a body nobody read would be taken for the next request.
-                    let takes_rest = self.takes_rest && matches!(answer.content, Content::Upstream | Content::Tunnel(_));
+                    let takes_rest =
+                        self.takes_rest && matches!(answer.content, Content::Upstream | Content::Tunnel(_));
                     let close = !takes_rest && (self.body.is_some() || self.flight.has_unread_body());
                     return Ok((answer, close));
                 }
@@ -214,7 +215,8 @@ impl<'a> Passage<'a> {
                         add_cookie(&mut answer.fields, failed.set_cookie);
                         failed.level_cookies.into_iter().for_each(|it| add_cookie(&mut answer.fields, Some(it)));
                         // Where nobody is left because this request has found out that they refuse, that has failed too.
-                        let refused = failed.error == ProxyError::NoServer && self.flight.trail.attempts > 0;
+                        let nobody = matches!(failed.error, ProxyError::NoServer | ProxyError::NoSubstitute);
+                        let refused = nobody && self.flight.trail.attempts > 0;
                         if refused || failed.error.side() == Side::Upstream {
                             answer.from = CameFrom::Failure { sent: failed.lost };
                         }
@@ -454,6 +456,8 @@ fn failure(error: ProxyError) -> Response<Bytes> {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
+        // As Traefik says it.
+        ProxyError::NoSubstitute => plain(error.status(), "Service Unavailable\n"),
         ProxyError::BodyTooLong => plain(error.status(), "Request body too large\n"),
         _ => bare(error.status(), error.status().canonical_reason().unwrap_or("Bad Gateway")),
     }
