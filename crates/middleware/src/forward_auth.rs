@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use regex::Regex;
-use seaway_config::{Files, model};
+use seaway_config::{Files, model, regexp};
 use seaway_head::{RequestHead, ResponseHead, hop};
 
 use crate::protocol::{Ask, Heard, Length, Tls, TooLong, Unheard};
@@ -69,10 +69,8 @@ impl ForwardAuth {
             "" => None,
             // Names are compared in lower case here, and written in any.
             text => Some(
-                regex::RegexBuilder::new(text)
-                    .case_insensitive(true)
-                    .build()
-                    .map_err(|e| format!("forwardAuth.authResponseHeadersRegex {text:?}: {e}"))?,
+                regexp::compile(&format!("(?i){text}"))
+                    .map_err(|e| format!("forwardAuth.authResponseHeadersRegex {text:?} cannot be used: {e}"))?,
             ),
         };
         let copied = names("forwardAuth.authResponseHeaders", &options.auth_response_headers)?;

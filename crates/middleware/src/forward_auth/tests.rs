@@ -226,6 +226,7 @@ fn options_that_cannot_work_do_not_compile() {
         model::ForwardAuth { auth_response_headers: list(&["Content-Length"]), ..options() },
         model::ForwardAuth { auth_response_headers: list(&["a b"]), ..options() },
         model::ForwardAuth { auth_response_headers_regex: "(".to_owned(), ..options() },
+        model::ForwardAuth { auth_response_headers_regex: "(a{1,1000}){1,100}".to_owned(), ..options() },
         model::ForwardAuth { header_field: "a b".to_owned(), ..options() },
         model::ForwardAuth { auth_signin_url: "https://x/\r\n".trim_end().to_owned() + "\u{1}", ..options() },
     ] {
