@@ -8,7 +8,7 @@ use seaway_routing::{Route, RoutingTable, cover};
 /// Most routers of one entry point that are compared with one another.
 const MOST_COMPARED: usize = 3000;
 
-/// Shadowed routers, and cookies that do not do what they are for.
+/// Shadowed routers, and stickiness that has nothing to choose from.
 pub(super) fn of_table(table: &RoutingTable) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut told = BTreeSet::new();
@@ -27,7 +27,7 @@ pub(super) fn of_table(table: &RoutingTable) -> Vec<Diagnostic> {
             }
         }
     }
-    found.extend(cookies(table));
+    found.extend(sticky_alone(table));
     found
 }
 
@@ -49,7 +49,12 @@ fn shadowed(table: &RoutingTable, narrow: &Route, wide: &Route) -> Option<Diagno
     };
     let consequence = format!("router {} never gets a request", narrow.name);
     let fix = format!("{object}.priority={}", wide.priority.saturating_add(1));
-    Some(Diagnostic::warning(code, last.origin.at(&key), what, consequence).fix(fix))
+    let mut note = Diagnostic::warning(code, last.origin.at(&key), what, consequence).fix(fix);
+    // Whoever gives a priority knows what comes first.
+    if first.value.priority != 0 {
+        note.severity = Severity::Info;
+    }
+    Some(note)
 }
 
 /// What the labels of an object have in common: its origin is the first of them. In a file it is the object itself.
@@ -61,23 +66,16 @@ fn object(origin: &Origin) -> &str {
     key.match_indices('.').nth(3).map_or(key, |(end, _)| key.get(..end).unwrap_or(key))
 }
 
-fn cookies(table: &RoutingTable) -> Vec<Diagnostic> {
+fn sticky_alone(table: &RoutingTable) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (name, declared) in table.config.services.iter() {
         let Some(balancer) = &declared.value.options.load_balancer else { continue };
-        let Some(cookie) = balancer.sticky.as_ref().and_then(|sticky| sticky.cookie.as_ref()) else { continue };
-        let key = |option: &str| format!("{}.loadbalancer.sticky.cookie{option}", object(&declared.origin));
-        if cookie.same_site.eq_ignore_ascii_case("none") && !cookie.secure {
-            let what = format!("the cookie of service {name} has SameSite=None and is not Secure");
-            let origin = declared.origin.at(&key(".samesite"));
-            let consequence = "browsers refuse the cookie, so nobody stays with a server";
-            let note = Diagnostic::warning(Code::SameSiteWithoutSecure, origin, what, consequence);
-            found.push(note.fix(format!("{}=true", key(".secure"))));
-        }
-        if declared.value.servers.len() == 1 && declared.quarantine.is_none() {
+        let is_sticky = balancer.sticky.as_ref().is_some_and(|sticky| sticky.cookie.is_some());
+        if is_sticky && declared.value.servers.len() == 1 && declared.quarantine.is_none() {
             let what = format!("service {name} is sticky and has one server");
             let consequence = "the cookie is set and decides nothing until there are more";
-            let mut note = Diagnostic::warning(Code::StickyAlone, declared.origin.at(&key("")), what, consequence);
+            let key = format!("{}.loadbalancer.sticky.cookie", object(&declared.origin));
+            let mut note = Diagnostic::warning(Code::StickyAlone, declared.origin.at(&key), what, consequence);
             note.severity = Severity::Info;
             found.push(note);
         }

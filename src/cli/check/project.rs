@@ -336,8 +336,10 @@ fn id_of(containers: &[Arc<Container>], project: &str, service: &str) -> Option<
 
 /// One address for each container in each network.
 fn attach(project: &Project, key: &str, at: usize) -> Option<Attachment> {
-    let name = project.networks.get(key)?.clone();
-    let number = u32::try_from(project.networks.keys().position(|known| known == key)?).ok()?;
+    // One that is not declared was told of already.
+    let name = project.networks.get(key).cloned().unwrap_or_else(|| format!("{}_{key}", project.name));
+    let number = project.networks.keys().position(|known| known == key).and_then(|at| u32::try_from(at).ok());
+    let number = number.unwrap_or(u32::MAX);
     let host = u32::try_from(at).ok()?.checked_add(2)?;
     let base = u32::from(Ipv4Addr::new(10, 0, 0, 0));
     let ipv4 = Ipv4Addr::from(base | (number.min(255) << 16) | host.min(0xffff));

@@ -423,7 +423,7 @@ fn warn(declared: &Declared<FoundService>, balancer: &LoadBalancer, report: &mut
     }
     if cookie.same_site.eq_ignore_ascii_case("none") && !cookie.secure {
         let text = "browsers refuse a cookie that has SameSite=None and is not Secure".to_owned();
-        warn(Code::BadValue, "sticky.cookie.samesite", text, "their sessions will not be sticky");
+        warn(Code::SameSiteWithoutSecure, "sticky.cookie.samesite", text, "their sessions will not be sticky");
     }
     if !cookie.domain.is_empty() && !is_domain(&cookie.domain) {
         let text = format!("`{}` is not a domain", cookie.domain.escape_debug());
