@@ -19,6 +19,7 @@
 //!
 //! `{id}` is the block's name, its host is `{id}.test`; `{url:N}` is an upstream's URL. What follows `=>` is told in [`Check`].
 
+mod containers;
 mod faults;
 mod forwarding;
 mod headers;
@@ -46,7 +47,7 @@ const TABLES: &[(&str, &str)] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_the_tables_holds() {
     let mut blocks: Vec<Block> = TABLES.iter().flat_map(|(topic, text)| parse(topic, text)).collect();
-    let world = World::start(&[], blocks.iter().map(|block| world::container(block))).await;
+    let world = World::start(&[], blocks.iter().map(world::container)).await;
     for block in &mut blocks {
         let server = block.server.clone();
         block.rows.iter_mut().for_each(|row| row.fill(|text| world.fill(text, &server)));

@@ -137,8 +137,8 @@ GET / => 200 | has Set-Cookie: crumb={sha:echo}; Path=/x; Domain=crumb.test; Max
 @ service sticky.cookie.name=crumb
 + service sticky.cookie.samesite=none
 + service sticky.cookie.maxage=-1
-+ tells SW0102
-GET / => 200 | has Set-Cookie: crumb={sha:echo}; Path=/; Max-Age=0; SameSite=None
++ service sticky.cookie.secure=1
+GET / => 200 | has Set-Cookie: crumb={sha:echo}; Path=/; Max-Age=0; Secure; SameSite=None
 @ service sticky.cookie.name=a b;c
 GET / => 200 | has Set-Cookie: a_b_c={sha:echo}; Path=/
 @ service sticky.cookie.name=crumb

@@ -220,7 +220,7 @@ impl Check {
         match self {
             Self::Status(want) if got.status == *want => None,
             Self::Status(want) => Some(format!("answers {}, not {want}: {}", got.status, got.text())),
-            Self::Has(name, None) => got.field(name).map(|value| format!("has {name}: {value}")),
+            Self::Has(name, None) => got.all(name).first().map(|value| format!("has {name}: {value}")),
             Self::Has(name, Some(want)) => {
                 differs(format!("{name}: {}", got.all(name).join(", ")), format!("{name}: {want}"))
             }
@@ -261,10 +261,51 @@ impl Check {
     pub(super) fn log(&self, got: Option<&Value>) -> Option<String> {
         let Self::Log(key, want) = self else { return None };
         let Some(got) = got else { return (key != "-").then(|| "has no line in the log".to_owned()) };
+        if key == "-" {
+            return Some(format!("has a line in the log: {got}"));
+        }
         let found = match &got[key] {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
         (found != *want).then(|| format!("the log's {key} is {found:?}, not {want:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_does_not_hold_says_so() {
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let response = Response {
+            status: 200,
+            fields: vec![field("X-A", "1"), field("X-A", "2")],
+            body: br#"{"a": [1]}"#.to_vec(),
+            start: String::new(),
+            trailers: Vec::new(),
+            complete: true,
+            head: Vec::new(),
+        };
+        let request = Recorded {
+            head: b"GET /x HTTP/1.1\r\n\r\n".to_vec(),
+            fields: vec![field("X-A", "1")],
+            ..Recorded::default()
+        };
+        let line = serde_json::json!({ "Name": "web", "Number": 1 });
+        let fails = |text: &str| {
+            let check = Check::new("here", text);
+            let why = [check.response(&response), check.request(Some(&request)), check.log(Some(&line))];
+            why.into_iter().flatten().next().is_some()
+        };
+        let holds = "200|has X-A: 1, 2|has !X-B|part [1]|bytes 10|/a/0 = 1|/b = -|sent /x|sent X-A: 1|sent !X-B|log Name=web|log Number=1";
+        let lacks = "404|has X-A: 1|has !X-A|has X-B: 1|text x|part [2]|bytes 9|/a/0 = 2|/a = -|/b = 1|sent /y|sent X-A: 2|sent !X-A|sent X-B: 1|unsent|log Name=x|log Other=x|log -";
+        holds.split('|').for_each(|text| assert!(!fails(text), "{text}"));
+        lacks.split('|').for_each(|text| assert!(fails(text), "{text}"));
+        assert!(Check::new("here", "sent /x").request(None).is_some());
+        assert!(Check::new("here", "unsent").request(None).is_none());
+        assert!(Check::new("here", "log -").log(None).is_none());
+        assert!(Check::new("here", "log Name=web").log(None).is_some());
     }
 }
