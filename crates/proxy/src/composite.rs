@@ -130,7 +130,12 @@ async fn through(
         Ok(forwarded) => cookies.into_iter().for_each(|cookie| {
             forwarded.response.fields.map().append(SET_COOKIE, cookie);
         }),
-        Err(failed) => failed.level_cookies = cookies,
+        Err(failed) => {
+            failed.level_cookies = cookies;
+            if failed.error == ProxyError::NoServer && way.no_substitute {
+                failed.error = ProxyError::NoSubstitute;
+            }
+        }
     }
     result
 }

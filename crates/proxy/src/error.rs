@@ -26,6 +26,8 @@ pub(crate) enum ProxyError {
     BodyTooLong,
     /// No server is admitted, and waiting brought none.
     NoServer,
+    /// Neither a service nor the one that stands in for it has a server that takes requests.
+    NoSubstitute,
     /// Seaway has no file descriptor, port or memory left to connect with.
     NoResources,
     /// Too much is waiting or kept in memory already.
@@ -65,7 +67,7 @@ impl ProxyError {
     pub(crate) fn side(self) -> Side {
         match self {
             Self::BadBody | Self::ClientGone | Self::BodyTimeout | Self::BodyTooLong => Side::Client,
-            Self::NoServer | Self::NoResources | Self::Overloaded => Side::Ours,
+            Self::NoServer | Self::NoSubstitute | Self::NoResources | Self::Overloaded => Side::Ours,
             _ => Side::Upstream,
         }
     }
@@ -78,7 +80,9 @@ impl ProxyError {
             Self::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoServer | Self::NoResources | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoServer | Self::NoSubstitute | Self::NoResources | Self::Overloaded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::ConnectFailed | Self::UpstreamClosed | Self::UpstreamReset | Self::BadUpgrade => {
                 StatusCode::BAD_GATEWAY
             }
@@ -94,7 +98,7 @@ impl ProxyError {
             Self::ClientGone => "client_gone",
             Self::BodyTimeout => "request_body_timeout",
             Self::BodyTooLong => "request_body_too_long",
-            Self::NoServer => "no_server",
+            Self::NoServer | Self::NoSubstitute => "no_server",
             Self::NoResources => "no_resources",
             Self::Overloaded => "overloaded",
             Self::ConnectFailed => "connect_failed",

@@ -115,6 +115,8 @@ pub struct Way {
     pub copied_body: Option<Option<u64>>,
     /// The second choice, should the first answer like this.
     pub second: Option<(Name, ErrorAnswers)>,
+    /// Neither a service nor the one that stands in for it has a server that takes requests.
+    pub no_substitute: bool,
 }
 
 impl Weighted {
@@ -232,9 +234,11 @@ impl RoutingTable {
                     &mirroring.main
                 }
                 Composite::Failover(failover) => {
-                    if !self.is_up(&failover.main) && self.is_up(&failover.fallback) {
+                    let main = self.is_up(&failover.main);
+                    if !main && self.is_up(&failover.fallback) {
                         &failover.fallback
                     } else {
+                        way.no_substitute = !main;
                         if let Some(errors) = &failover.errors {
                             way.second = Some((failover.fallback.clone(), errors.clone()));
                         }

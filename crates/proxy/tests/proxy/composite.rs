@@ -172,6 +172,6 @@ async fn nobody_anywhere_is_503() {
     world.notify(1, Notice::Ended);
     world.notify(2, Notice::Ended);
     let response = world.get("/").await;
-    assert_eq!((response.status, response.text().trim_end()), (503, "no available server"));
+    assert_eq!((response.status, response.text().trim_end()), (503, "Service Unavailable"));
     world.finish(1).await;
 }
