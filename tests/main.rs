@@ -8,6 +8,7 @@ mod around;
 /// The harness of `make bench`, for the tests beside its parts: a bench target runs none.
 #[path = "../benches/peers/main.rs"]
 mod bench_peers;
+mod check;
 mod conformance;
 mod docker;
 mod docs;
