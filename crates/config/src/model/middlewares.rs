@@ -29,7 +29,6 @@ macro_rules! types {
         /// A middleware of exactly one type, as it reaches `compile`.
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(rename_all = "camelCase")]
-        #[expect(clippy::large_enum_variant, reason = "each is alone in an entry of a map")]
         pub enum Middleware {
             $(
                 #[doc = $doc]

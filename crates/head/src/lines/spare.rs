@@ -12,6 +12,7 @@ const MOST_FIELDS: usize = 128;
 const KEPT: usize = 64;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
     static SPARES: RefCell<(Vec<Box<Inner>>, Vec<HeaderMap>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 

@@ -7,8 +7,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Forwarding, Judge, Judged, Refusal, Trust};
 
+/// Where a name is, and its value.
+type Place = (Range<usize>, Range<usize>);
+
 /// The lines of a head, with the names and values where they are.
-fn places(text: &[u8]) -> (Bytes, Vec<(Range<usize>, Range<usize>)>) {
+fn places(text: &[u8]) -> (Bytes, Vec<Place>) {
     let bytes = Bytes::copy_from_slice(text);
     let mut at = 0;
     let mut places = Vec::new();

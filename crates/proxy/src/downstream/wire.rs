@@ -26,7 +26,6 @@ const ROOM: usize = 512;
 
 /// What comes next from a client.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each request")]
 pub(super) enum Next {
     Request(Head),
     /// Bytes that are no request. Nothing is read after them.

@@ -19,6 +19,7 @@ const KEPT: usize = 64;
 struct Spares {
     buffers: Vec<BytesMut>,
     texts: Vec<Vec<u8>>,
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
     fields: Vec<Box<Inner>>,
 }
 
