@@ -20,12 +20,12 @@ struct Server {
 
 impl Server {
     /// `None`, with words, where there is no such program.
-    fn start() -> Option<Self> {
+    async fn start() -> Option<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self::at(port)
+        Self::at(port).await
     }
 
-    fn at(port: u16) -> Option<Self> {
+    async fn at(port: u16) -> Option<Self> {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--requirepass", PASSWORD]);
         command.args(["--save", "", "--appendonly", "no", "--dir", "/tmp"]);
@@ -40,7 +40,7 @@ impl Server {
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(began.elapsed() < Duration::from_secs(10), "redis-server does not accept");
-            std::thread::sleep(Duration::from_millis(5));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Some(server)
     }
@@ -83,7 +83,7 @@ async fn statuses<const N: usize>(world: &World) -> [u16; N] {
 
 #[tokio::test]
 async fn two_of_them_have_one_bucket() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Server::start().await else { return };
     let app = Upstream::start("app", Behaviour::echo()).await;
     let (one, other) = (seaway(&app, server.port, PASSWORD).await, seaway(&app, server.port, PASSWORD).await);
     assert_eq!((statuses(&one).await, statuses(&other).await), ([200], [200, 429]));
@@ -98,7 +98,7 @@ async fn two_of_them_have_one_bucket() {
 
 #[tokio::test]
 async fn without_the_server_each_counts_for_itself_until_it_is_there() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Server::start().await else { return };
     let port = server.port;
     let app = Upstream::start("app", Behaviour::echo()).await;
     let world = seaway(&app, port, PASSWORD).await;
@@ -106,7 +106,7 @@ async fn without_the_server_each_counts_for_itself_until_it_is_there() {
     drop(server);
     // The buckets here have nothing to do with those there.
     assert_eq!(statuses(&world).await, [200, 200, 429]);
-    let _server = Server::at(port).unwrap();
+    let _server = Server::at(port).await.unwrap();
     let (began, mut asked) = (Instant::now(), 6);
     loop {
         asked += 1;
@@ -122,7 +122,7 @@ async fn without_the_server_each_counts_for_itself_until_it_is_there() {
 
 #[tokio::test]
 async fn a_password_that_is_wrong_opens_nothing() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Server::start().await else { return };
     let app = Upstream::start("app", Behaviour::echo()).await;
     let world = seaway(&app, server.port, "wrong").await;
     assert_eq!(statuses(&world).await, [200, 200, 429]);
