@@ -62,13 +62,16 @@ pub struct Project {
     pub faults: Vec<Fault>,
 }
 
+/// Opens a file that another one names: the path to know it by, and its text.
+pub type Open<'a> = dyn Fn(&str, &str) -> Result<(String, String), String> + 'a;
+
 /// Where files and variables come from.
 pub struct Sources<'a> {
     /// The value of a variable.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// The text of another file, by the path of the file that names it and the path that it names; with the path under
     /// which people know it.
-    pub open: &'a dyn Fn(&str, &str) -> Result<(String, String), String>,
+    pub open: &'a Open<'a>,
 }
 
 /// Reads files (name and text), the later ones over the earlier. `name` is the project's unless the files name one.

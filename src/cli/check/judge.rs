@@ -89,7 +89,7 @@ fn soften(diagnostic: &mut Diagnostic, unseen: &[&str]) {
     }
 }
 
-/// A static option's place, for what no label says.
+/// A finding of the check's own, about a service or a file.
 pub(super) fn said(code: Code, severity: Severity, whose: &str, message: String, consequence: &str) -> Diagnostic {
     let origin = Origin::resource("check", whose);
     let mut diagnostic = Diagnostic::warning(code, origin, message, consequence);

@@ -192,7 +192,7 @@ impl Check<'_> {
                 name.trim_start_matches('-') == key.trim_start_matches('-')
             });
             let variable = proxy.environment.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key));
-            let place = word.map(|word| &word.place).or(variable.map(|(_, text)| &text.place));
+            let place = word.map(|word| &word.place).or_else(|| variable.map(|(_, text)| &text.place));
             Some(place.unwrap_or(&proxy.place).clone())
         });
         let whose = proxy.map(|proxy| proxy.name.clone()).unwrap_or_default();
