@@ -298,13 +298,11 @@ impl Judge {
     }
 
     fn check_size(&self, lines: usize, bytes: usize) -> Result<(), Refusal> {
+        let refused = |reason| Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason));
         if lines > self.limits.headers {
-            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers"));
+            return refused("too many headers");
         }
-        if bytes > self.limits.header_bytes {
-            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large"));
-        }
-        Ok(())
+        if bytes > self.limits.header_bytes { refused("the headers are too large") } else { Ok(()) }
     }
 }
 
