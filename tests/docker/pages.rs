@@ -85,7 +85,10 @@ fn the_check_says_of_each_example_what_its_page_says() {
         let faults = text.lines().filter(|line| line.contains(": error SW") || line.contains(": warning SW"));
         let faults: BTreeSet<String> = faults.flat_map(codes).collect();
         let page = std::fs::read_to_string(path.join("README.md")).expect("a page");
-        assert_eq!(faults, codes(&page), "{folder}: {text}{}", String::from_utf8_lossy(&said.stderr));
+        // What is only worth knowing may be on the page, and whatever is there is said.
+        let (told, all) = (codes(&page), codes(&text));
+        let errors = String::from_utf8_lossy(&said.stderr);
+        assert!(faults.is_subset(&told) && told.is_subset(&all), "{folder}: page {told:?}: {text}{errors}");
         assert_eq!(said.status.success(), !text.contains(": error SW"), "{folder}: {text}");
     }
 }
