@@ -1,8 +1,8 @@
 //! Seaway from outside: one binary, a module for each feature.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod api;
 mod access;
+mod api;
 mod architecture;
 mod around;
 /// The harness of `make bench`, for the tests beside its parts: a bench target runs none.

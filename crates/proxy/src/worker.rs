@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
 use seaway_routing::{Millis, Published, RoutingTable};
-use seaway_telemetry::{Fields, Lane, Unrouted};
 use seaway_telemetry::metrics::{Metrics, WorkerMetrics};
+use seaway_telemetry::{Fields, Lane, Unrouted};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 

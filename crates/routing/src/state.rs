@@ -14,8 +14,8 @@ use crate::Millis;
 use crate::transport::{Connector, MakeConnector, Transport};
 
 pub use seen::PassiveCheck;
-pub use silence::Silence;
 use seen::Seen;
+pub use silence::Silence;
 
 /// What keeps a server from taking requests; no flag set means ready. Each flag is one fact with one owner, so facts
 /// never overwrite one another: an `unpause` clears `PAUSED` and leaves `TERMINATING` alone.

@@ -171,7 +171,12 @@ fn kind(name: &[u8]) -> Option<Kind> {
         b"keep-alive" => Kind::KeepAlive,
         b"content-length" => Kind::Length,
         b"transfer-encoding" => Kind::Coding,
-        b"te" | b"trailer" | b"upgrade" | b"http2-settings" | b"proxy-connection" | b"proxy-authenticate"
+        b"te"
+        | b"trailer"
+        | b"upgrade"
+        | b"http2-settings"
+        | b"proxy-connection"
+        | b"proxy-authenticate"
         | b"proxy-authorization" => return None,
         _ => Kind::Plain,
     })

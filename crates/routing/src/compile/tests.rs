@@ -467,7 +467,11 @@ fn tuning_that_cannot_be_followed_is_ignored_and_said() {
         (world(&|lb| lb.health_check = Some(check("grpc"))), Code::NotSupportedYet, "healthcheck.mode"),
         (world(&|lb| lb.health_check = Some(check("tcp"))), Code::BadValue, "healthcheck.mode"),
         (world(&|lb| cookie(lb, &|c| c.same_site = "maybe".into())), Code::BadValue, "sticky.cookie.samesite"),
-        (world(&|lb| cookie(lb, &|c| c.same_site = "none".into())), Code::SameSiteWithoutSecure, "sticky.cookie.samesite"),
+        (
+            world(&|lb| cookie(lb, &|c| c.same_site = "none".into())),
+            Code::SameSiteWithoutSecure,
+            "sticky.cookie.samesite",
+        ),
         (world(&|lb| cookie(lb, &|c| c.domain = "a b".into())), Code::BadValue, "sticky.cookie.domain"),
     ] {
         assert_eq!(world.codes(), [code], "{key}");
