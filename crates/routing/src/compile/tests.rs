@@ -592,13 +592,3 @@ fn what_does_not_exist_is_named_with_the_line_that_helps() {
     assert_eq!(points(&["banana"]).2, "traefik.http.routers.front.entrypoints=web,other");
     assert_eq!(points(&["web", "othr"]).2, "traefik.http.routers.front.entrypoints=web,other");
 }
-
-#[test]
-fn no_answer_is_promised_for_a_rule_that_nobody_can_read() {
-    let world = World::new(config(|c| {
-        front(c).value.rule = "Hots(`a`)".to_owned();
-        front(c).value.service = "banana".to_owned();
-    }));
-    assert_eq!(world.codes(), [Code::BadRule, Code::UnknownService]);
-    assert_eq!(world.table.diagnostics[1].consequence, "router front@docker is off");
-}

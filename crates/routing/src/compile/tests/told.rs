@@ -2,8 +2,7 @@
 
 use seaway_config::model::RouterObservability;
 
-use crate::EntryPointInfo;
-use crate::testing::{World, docker, server, service, web};
+use super::*;
 
 #[test]
 fn an_entry_point_says_what_is_told_where_the_router_does_not() {
@@ -27,4 +26,14 @@ fn an_entry_point_says_what_is_told_where_the_router_does_not() {
             assert_eq!((route.access_log, route.metrics), want, "{name} {observability:?}");
         }
     }
+}
+
+#[test]
+fn no_answer_is_promised_for_a_rule_that_nobody_can_read() {
+    let world = World::new(config(|c| {
+        front(c).value.rule = "Hots(`a`)".to_owned();
+        front(c).value.service = "banana".to_owned();
+    }));
+    assert_eq!(world.codes(), [Code::BadRule, Code::UnknownService]);
+    assert_eq!(world.table.diagnostics[1].consequence, "router front@docker is off");
 }
