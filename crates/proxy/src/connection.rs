@@ -1,7 +1,6 @@
 //! Accepting connections, and serving one until it ends.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +19,10 @@ use crate::error::ClientLeft;
 use crate::exchange::{self, Asking};
 use crate::http1::request::{BadHead, Bounds, Head};
 use crate::http1::respond::Reply;
-use crate::listener::{ClientTimes, EntryPoint, Listening, QUEUE};
+use crate::listener::{EntryPoint, Listening, QUEUE};
 use crate::proxied;
 use crate::response::ResponseBody;
-use crate::spread::{Handed, Message, Open, Seat};
+use crate::spread::{Accepted, Message, Open, Seat};
 use crate::tunnel::Tunnel;
 use crate::worker::{Stage, Worker};
 
@@ -80,6 +79,8 @@ pub(crate) async fn accept(
         drop(tokio::time::timeout(entry_point.accept_grace, ended).await);
     };
     tokio::pin!(stop);
+    let as_accepted =
+        |stream, peer, open| Accepted { stream, peer, entry_point: Arc::clone(&entry_point), times, open };
     loop {
         let accepted = tokio::select! {
             biased;
@@ -92,11 +93,11 @@ pub(crate) async fn accept(
                     biased;
                     open = room(&worker) => open,
                     () = &mut stop => {
-                        spawn(&worker, &entry_point, times, stream, peer, worker.spread.open(worker.id));
+                        spawn(&worker, as_accepted(stream, peer, worker.spread.open(worker.id)));
                         break;
                     }
                 };
-                settle(&worker, &entry_point, times, stream, peer, open);
+                settle(&worker, as_accepted(stream, peer, open));
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
@@ -114,7 +115,7 @@ pub(crate) async fn accept(
                 if stream.set_nonblocking(true).is_ok()
                     && let Ok(stream) = TcpStream::from_std(stream)
                 {
-                    spawn(&worker, &entry_point, times, stream, peer, worker.spread.open(worker.id));
+                    spawn(&worker, as_accepted(stream, peer, worker.spread.open(worker.id)));
                 }
             }
             Err(error) if is_about_one_connection(&error) => {}
@@ -145,9 +146,9 @@ pub(crate) async fn take_over(worker: Rc<Worker>, mut seat: Seat, mut stopped: w
 
 fn receive(worker: &Rc<Worker>, message: Message) {
     match message {
-        Message::Connection(Handed { stream, peer, entry_point, times, open }) => {
-            if let Ok(stream) = TcpStream::from_std(stream) {
-                spawn(worker, &entry_point, times, stream, peer, open);
+        Message::Connection(handed) => {
+            if let Ok(accepted) = handed.with_stream(TcpStream::from_std) {
+                spawn(worker, accepted);
             }
         }
         Message::MakeRoom => {
@@ -172,24 +173,16 @@ async fn room(worker: &Rc<Worker>) -> Open {
 }
 
 /// Serves the connection here or hands it to the worker that it is counted for.
-fn settle(
-    worker: &Rc<Worker>,
-    entry_point: &Arc<EntryPoint>,
-    times: ClientTimes,
-    stream: TcpStream,
-    peer: SocketAddr,
-    open: Open,
-) {
-    if open.worker() == worker.id {
-        return spawn(worker, entry_point, times, stream, peer, open);
+fn settle(worker: &Rc<Worker>, accepted: Accepted<TcpStream>) {
+    if accepted.open.worker() == worker.id {
+        return spawn(worker, accepted);
     }
-    let Ok(stream) = stream.into_std() else { return };
-    let handed = Handed { stream, peer, entry_point: Arc::clone(entry_point), times, open };
+    let Ok(handed) = accepted.with_stream(TcpStream::into_std) else { return };
     // That worker may have ended meanwhile.
-    if let Err(Handed { stream, .. }) = worker.spread.hand_over(handed)
-        && let Ok(stream) = TcpStream::from_std(stream)
+    if let Err(back) = worker.spread.hand_over(handed)
+        && let Ok(back) = back.with_stream(TcpStream::from_std)
     {
-        spawn(worker, entry_point, times, stream, peer, worker.spread.open(worker.id));
+        spawn(worker, Accepted { open: worker.spread.open(worker.id), ..back });
     }
 }
 
@@ -198,35 +191,23 @@ fn is_about_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | TimedOut)
 }
 
-fn spawn(
-    worker: &Rc<Worker>,
-    entry_point: &Arc<EntryPoint>,
-    times: ClientTimes,
-    stream: TcpStream,
-    peer: SocketAddr,
-    open: Open,
-) {
-    if entry_point.connections.proxy_protocol.is_none() {
-        return begin(worker, entry_point, times, stream, peer, open);
+fn spawn(worker: &Rc<Worker>, accepted: Accepted<TcpStream>) {
+    if accepted.entry_point.connections.proxy_protocol.is_none() {
+        return begin(worker, accepted);
     }
-    let (worker, entry_point) = (Rc::clone(worker), Arc::clone(entry_point));
+    let worker = Rc::clone(worker);
     tokio::task::spawn_local(async move {
-        let Some(trust) = &entry_point.connections.proxy_protocol else { return };
+        let Some(trust) = &accepted.entry_point.connections.proxy_protocol else { return };
+        let source = proxied::source(&accepted.stream, accepted.peer, trust);
         // It comes before the head, and its time is the head's.
-        if let Ok(Some(peer)) = tokio::time::timeout(times.head, proxied::source(&stream, peer, trust)).await {
-            begin(&worker, &entry_point, times, stream, peer, open);
+        if let Ok(Some(peer)) = tokio::time::timeout(accepted.times.head, source).await {
+            begin(&worker, Accepted { peer, ..accepted });
         }
     });
 }
 
-fn begin(
-    worker: &Rc<Worker>,
-    entry_point: &Arc<EntryPoint>,
-    times: ClientTimes,
-    stream: TcpStream,
-    peer: SocketAddr,
-    open: Open,
-) {
+fn begin(worker: &Rc<Worker>, accepted: Accepted<TcpStream>) {
+    let Accepted { stream, peer, entry_point, times, open } = accepted;
     let rules = &entry_point.connections;
     let client = ClientState::new(stream, entry_point.idle_timeout, times);
     client.limit_exchanges(rules.response);
@@ -234,7 +215,6 @@ fn begin(
     let age = u64::try_from(rules.max_age.as_millis()).unwrap_or(u64::MAX);
     let connection = Rc::new(Connection {
         worker: Rc::clone(worker),
-        entry_point: Arc::clone(entry_point),
         peer: (address.to_string().into(), peer.port()),
         forwarding: Forwarding::new(
             address,
@@ -255,6 +235,7 @@ fn begin(
         tunnel: RefCell::new(None),
         answered: Cell::new(0),
         ends: (age > 0).then(|| Millis(worker.clock.now().0.saturating_add(age))),
+        entry_point,
     });
     let registered = worker.register(&connection.client, open);
     if worker.is_draining() {

@@ -8,6 +8,7 @@
 //! a classic BPF program (`SO_ATTACH_REUSEPORT_CBPF`) keeps no state, so neither knows who holds how many. One that does
 //! know needs eBPF maps, thus privileges that Seaway gives up.
 
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -47,14 +48,25 @@ pub(crate) enum Message {
     MakeRoom,
 }
 
-/// An accepted connection on its way to the worker that serves it.
+/// An accepted connection on its way to the worker that serves it, and its place among those that are open.
 #[derive(Debug)]
-pub(crate) struct Handed {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Accepted<S> {
+    pub(crate) stream: S,
     pub(crate) peer: SocketAddr,
     pub(crate) entry_point: Arc<EntryPoint>,
     pub(crate) times: ClientTimes,
     pub(crate) open: Open,
+}
+
+/// One that leaves a runtime for another.
+pub(crate) type Handed = Accepted<TcpStream>;
+
+impl<S> Accepted<S> {
+    /// The same with its socket in another form.
+    pub(crate) fn with_stream<T>(self, change: impl FnOnce(S) -> io::Result<T>) -> io::Result<Accepted<T>> {
+        let Self { stream, peer, entry_point, times, open } = self;
+        Ok(Accepted { stream: change(stream)?, peer, entry_point, times, open })
+    }
 }
 
 /// One open connection in a worker's count, until it is dropped, wherever that happens.
