@@ -127,8 +127,6 @@ pub struct Lines {
 pub struct Says {
     /// The client ends the connection after the response.
     pub close: bool,
-    /// The client keeps it, and says so.
-    pub keep_alive: bool,
     /// How long the body is; never zero.
     pub length: Option<u64>,
 }
@@ -160,7 +158,6 @@ impl Lines {
                         return None;
                     }
                     says.close |= close;
-                    says.keep_alive |= !close;
                     continue;
                 }
                 Kind::Cookie if cookie.is_some() => return None,
