@@ -1,67 +1,13 @@
 //! The whole program with metrics switched on and off, in front of a fake engine: no Docker needed.
 
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use seaway_testkit::engine::{FakeEngine, Spec};
 use seaway_testkit::raw::{DEADLINE, RawClient, Response};
 use seaway_testkit::upstream::{Behaviour, Upstream};
 
-/// Seaway, running; it ends when this is dropped.
-struct Seaway {
-    process: Child,
-    log: Receiver<String>,
-    said: Vec<String>,
-}
-
-impl Seaway {
-    fn start(flags: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_seaway"))
-            .args(["--seaway.user=0", "--seaway.controlsocket=", "--seaway.workers=2", "--log.nocolor=true"])
-            .args(flags)
-            .env_clear()
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let stderr = process.stderr.take().expect("its log");
-        let (lines, log) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if lines.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { process, log, said: Vec::new() }
-    }
-
-    /// Where an entry point listens, as the log says.
-    fn address(&mut self, entry_point: &str) -> SocketAddr {
-        let listens = format!("entry point {entry_point} listens on ");
-        let find =
-            |line: &String| line.split_once(&listens).map(|(_, address)| address.trim().parse().expect("an address"));
-        let until = Instant::now() + DEADLINE;
-        loop {
-            if let Some(address) = self.said.iter().find_map(find) {
-                return address;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            let line = self.log.recv_timeout(left);
-            self.said.push(line.unwrap_or_else(|_| panic!("no {entry_point} in {:#?}", self.said)));
-        }
-    }
-}
-
-impl Drop for Seaway {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
+use crate::program::Running;
 
 async fn ask(address: SocketAddr, method: &str, path: &str, host: &str) -> Response {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -94,15 +40,18 @@ async fn a_scrape_shows_the_requests_that_were_just_made() {
             .at("net", Ipv4Addr::LOCALHOST)
             .port(port),
     );
-    let mut seaway = Seaway::start(&[
-        "--entrypoints.web.address=127.0.0.1:0",
-        "--entrypoints.traefik.address=127.0.0.1:0",
-        "--metrics.prometheus=true",
-        "--metrics.prometheus.addrouterslabels=true",
-        "--metrics.prometheus.buckets=0.01,30",
-        "--providers.docker=true",
-        &format!("--providers.docker.endpoint={}", engine.endpoint()),
-    ]);
+    let mut seaway = Running::start(
+        &[
+            "--entrypoints.web.address=127.0.0.1:0",
+            "--entrypoints.traefik.address=127.0.0.1:0",
+            "--metrics.prometheus=true",
+            "--metrics.prometheus.addrouterslabels=true",
+            "--metrics.prometheus.buckets=0.01,30",
+            "--providers.docker=true",
+            &format!("--providers.docker.endpoint={}", engine.endpoint()),
+        ],
+        &[],
+    );
     let (web, traefik) = (seaway.address("web"), seaway.address("traefik"));
     eventually(web, "/", "a.test", |response| response.status == 200).await;
     assert_eq!(ask(web, "GET", "/metrics", "b.test").await.status, 404, "it is on its own entry point alone");
@@ -143,17 +92,16 @@ async fn a_scrape_shows_the_requests_that_were_just_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn there_are_no_metrics_unless_they_are_asked_for() {
-    let mut off = Seaway::start(&["--entrypoints.traefik.address=127.0.0.1:0", "--api.insecure"]);
+    let mut off = Running::start(&["--entrypoints.traefik.address=127.0.0.1:0", "--api.insecure"], &[]);
     let address = off.address("traefik");
     assert_eq!(ask(address, "GET", "/api/version", "any").await.status, 200);
     assert_eq!(ask(address, "GET", "/metrics", "any").await.status, 404);
     let overview = ask(address, "GET", "/api/overview", "any").await.text();
     assert!(overview.contains(r#""metrics":"""#), "{overview}");
-    let mut manual = Seaway::start(&[
-        "--entrypoints.traefik.address=127.0.0.1:0",
-        "--api.insecure",
-        "--metrics.prometheus.manualrouting",
-    ]);
+    let mut manual = Running::start(
+        &["--entrypoints.traefik.address=127.0.0.1:0", "--api.insecure", "--metrics.prometheus.manualrouting"],
+        &[],
+    );
     let address = manual.address("traefik");
     assert_eq!(ask(address, "GET", "/metrics", "any").await.status, 404, "only through a router of the user's");
     let overview = ask(address, "GET", "/api/overview", "any").await.text();
@@ -166,7 +114,7 @@ async fn a_users_own_router_may_lead_to_them() {
     let start = |flags: &[&str]| {
         let endpoint = format!("--providers.docker.endpoint={}", engine.endpoint());
         let common = ["--entrypoints.web.address=127.0.0.1:0", "--seaway.labels.allowinternal", &endpoint];
-        Seaway::start(&[&common, flags].concat())
+        Running::start(&[&common, flags].concat(), &[])
     };
     engine.run(
         Spec::new("ops")

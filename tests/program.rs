@@ -11,24 +11,27 @@ use nix::unistd::Pid;
 use seaway_testkit::raw::{DEADLINE, RawClient, Response};
 use serde_json::Value;
 
-/// Seaway with the entry points `web` and `traefik`, the API on the second.
-pub(crate) struct Program {
+/// Seaway, running; it ends when this is dropped.
+pub(crate) struct Running {
     process: Child,
     log: Receiver<String>,
     said: Vec<String>,
+}
+
+/// Seaway with the entry points `web` and `traefik`, the API on the second.
+pub(crate) struct Program {
+    running: Running,
     /// Where requests go.
     pub(crate) web: SocketAddr,
     /// Where the API is.
     pub(crate) api: SocketAddr,
 }
 
-impl Program {
-    /// Starts it with these flags and this environment; two workers, ports of its own.
+impl Running {
+    /// Starts it with these flags and this environment; two workers.
     pub(crate) fn start(flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_seaway"))
             .args(["--seaway.user=0", "--seaway.controlsocket=", "--seaway.workers=2", "--log.nocolor=true"])
-            .args(["--entrypoints.web.address=127.0.0.1:0", "--entrypoints.traefik.address=127.0.0.1:0"])
-            .arg("--api.insecure=true")
             .args(flags)
             .env_clear()
             .envs(environment.iter().copied())
@@ -45,14 +48,11 @@ impl Program {
                 }
             }
         });
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut program = Self { process, log, said: Vec::new(), web: nowhere, api: nowhere };
-        program.web = program.address("web");
-        program.api = program.address("traefik");
-        program
+        Self { process, log, said: Vec::new() }
     }
 
-    fn address(&mut self, entry_point: &str) -> SocketAddr {
+    /// Where an entry point listens, as the log says.
+    pub(crate) fn address(&mut self, entry_point: &str) -> SocketAddr {
         let listens = format!("entry point {entry_point} listens on ");
         let line = self.says(&listens);
         line.split_once(&listens).and_then(|(_, address)| address.trim().parse().ok()).expect("an address")
@@ -87,6 +87,32 @@ impl Program {
             assert!(Instant::now() < until, "it has not ended: {:#?}", self.said);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+}
+
+impl Program {
+    /// Starts it with these flags and this environment; two workers, ports of its own.
+    pub(crate) fn start(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        let usual = ["--entrypoints.web.address=127.0.0.1:0", "--entrypoints.traefik.address=127.0.0.1:0"];
+        let flags = [&usual[..], &["--api.insecure=true"], flags].concat();
+        let mut running = Running::start(&flags, environment);
+        let (web, api) = (running.address("web"), running.address("traefik"));
+        Self { running, web, api }
+    }
+
+    /// Waits for a line of the log with this in it, also one that was said before.
+    pub(crate) fn says(&mut self, part: &str) -> String {
+        self.running.says(part)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.running.signal(signal);
+    }
+
+    /// Waits for its end; the exit code.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        self.running.ended().await
     }
 
     /// One request over a connection of its own.
@@ -133,7 +159,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for Running {
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();
